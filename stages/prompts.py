@@ -1,0 +1,49 @@
+"""Every prompt of the project is built here, and nowhere else: engine, trainer and warm-up see the same text.
+
+A prompt is the chat template of the policy's own processor around one video and one text. The text is the question,
+its options, the problem type's instruction and, for augmented samples, a hint. The *guided* text also holds the
+ground-truth answer; it only serves to sample reasoning traces for hints (METHOD.md section 5) and is never trained on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from storage.records import ProblemType, Sample
+
+INSTRUCTIONS: dict[ProblemType, str] = {
+    "multiple_choice": "Answer with the letter.",
+    "number": "Answer with a number.",
+    "short_text": "Answer with a word or phrase.",
+}
+FORMAT = "Reason inside <think> </think>, then answer inside <answer> </answer>."
+
+
+def option_letter(index: int) -> str:
+    """The letter of option `index`, counted from 0: A, B, C, ..."""
+    return chr(ord("A") + index)
+
+
+def question_text(sample: Sample, *, hint: str = "", reveal_answer: bool = False) -> str:
+    """The user's text of `sample`, lines in a fixed order: question, options, hint or answer, instructions."""
+    lines = [sample.question]
+    lines += [f"{option_letter(i)}. {option}" for i, option in enumerate(sample.options)]
+    if hint:
+        lines.append(f"Hint: {hint}")
+    if reveal_answer:
+        lines.append(f"The correct answer is {answer_text(sample)}. Explain it.")
+    lines.append(f"{INSTRUCTIONS[sample.problem_type]} {FORMAT}")
+    return "\n".join(lines)
+
+
+def answer_text(sample: Sample) -> str:
+    """The ground truth as a reader would say it: the letter with its option's text, or the answer itself."""
+    if sample.problem_type == "multiple_choice" and sample.options:
+        return f"{sample.answer}. {sample.options[ord(sample.answer) - ord('A')]}"
+    return sample.answer
+
+
+def render(processor: Any, text: str) -> str:
+    """The chat template of `processor` (a transformers processor) around one video and `text`, ready to generate from."""
+    content = [{"type": "video"}, {"type": "text", "text": text}]
+    return processor.apply_chat_template([{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True)

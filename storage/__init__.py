@@ -1,0 +1,1 @@
+"""Records, tables and videos: crash-safe, queryable, no server; loads without torch."""

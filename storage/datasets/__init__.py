@@ -1,0 +1,1 @@
+"""Adapters: a benchmark's files on disk become `Sample` records."""

@@ -1,0 +1,108 @@
+"""Decode, encode and sample frames: a video in memory is uint8 `[T, H, W, C]` (RGB) with its real timestamps.
+
+Two codecs are written: `h264` (small, lossy, 4:2:0; the embedded data set) and `ffv1` (lossless RGB; noise keeps
+exactly the sigma that was asked for, see ENVIRONMENT.md). Reading goes through PyAV for every container.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+import av
+import numpy as np
+
+Codec = Literal["h264", "ffv1"]
+_ENCODERS: dict[str, tuple[str, str, dict[str, str]]] = {
+    "h264": ("libx264", "yuv420p", {"crf": "18", "preset": "veryfast", "threads": "1"}),
+    "ffv1": ("ffv1", "bgr0", {"threads": "1"}),
+}
+
+
+class VideoError(ValueError):
+    """A video that cannot be used; the message names the file and the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """Decoded frames.
+
+    frames: uint8 [T, H, W, C], RGB.
+    times: float64 [T], presentation time of each frame in seconds.
+    indices: int64 [T], position of each frame in the file.
+    num_file_frames: frames in the file.
+    fps: average frame rate of the file, frames per second.
+    """
+
+    frames: np.ndarray
+    times: np.ndarray
+    indices: np.ndarray
+    num_file_frames: int
+    fps: float
+
+
+def codec_available(codec: Codec) -> bool:
+    """Whether this build of FFmpeg can encode `codec`."""
+    return _ENCODERS[codec][0] in av.codecs_available
+
+
+def uniform_indices(num_file_frames: int, num_frames: int) -> np.ndarray:
+    """int64 [min(num_frames, num_file_frames)]: evenly spaced frame positions, first and last included."""
+    count = min(num_frames, num_file_frames)
+    return np.linspace(0, num_file_frames - 1, count).round().astype(np.int64)
+
+
+def read_video(path: str | Path, num_frames: int | None = None) -> Video:
+    """Decodes `path`; with `num_frames`, keeps that many uniformly spaced frames (all if the file has fewer).
+
+    Raises VideoError if the file is missing, is no video, has no frame, or holds fewer frames than its header says.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise VideoError(f"{path}: no such video file")
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise VideoError(f"{path}: holds no video stream")
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            declared = stream.frames
+            rate = stream.average_rate or Fraction(1)
+            decoded = list(container.decode(stream))
+    except (av.error.FFmpegError, OSError) as error:
+        raise VideoError(f"{path}: cannot be decoded ({error})") from error
+    if not decoded:
+        raise VideoError(f"{path}: holds no frame")
+    if len(decoded) < declared:
+        raise VideoError(f"{path}: truncated, {len(decoded)} of {declared} frames decode")
+    total = len(decoded)
+    indices = uniform_indices(total, num_frames) if num_frames is not None else np.arange(total)
+    frames = np.stack([decoded[i].to_ndarray(format="rgb24") for i in indices])
+    times = np.array([decoded[i].time if decoded[i].time is not None else i / rate for i in indices], dtype=np.float64)
+    return Video(frames, times, indices.astype(np.int64), total, float(rate))
+
+
+def write_video(path: str | Path, frames: np.ndarray, fps: float, codec: Codec) -> None:
+    """Encodes uint8 `[T, H, W, 3]` RGB `frames` to `path`; the same frames give the same bytes.
+
+    Raises VideoError if this build lacks the encoder.
+    """
+    name, pixel_format, options = _ENCODERS[codec]
+    if not codec_available(codec):
+        raise VideoError(f"{path}: this FFmpeg build has no {name} encoder; install PyAV from its wheel (pip install av)")
+    height, width = frames.shape[1:3]
+    with av.open(str(path), "w", options={"fflags": "+bitexact"}) as container:
+        stream = container.add_stream(name, rate=Fraction(fps).limit_denominator(1000), options=options)
+        stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
+        for array in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(array, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def sha256_file(path: str | Path) -> str:
+    """Hex digest of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""Losses, log-probabilities and the training loop; reads curated records, writes checkpoints."""

@@ -1,0 +1,1 @@
+"""One pure loss function a file, its equation in the first line."""

@@ -32,3 +32,201 @@ class Sample:
     options: tuple[str, ...] = ()
     spans: tuple[tuple[float, float], ...] = ()
     split: str = "train"
+    video_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """A sample's place in a round; `position` orders the round, `epoch` counts passes over the data."""
+
+    run_id: str
+    round_index: int
+    position: int
+    epoch: int
+    sample_id: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rollout:
+    """One response to one sample, with everything the trainer needs to see what the engine saw.
+
+    prompt_token_ids: int32 [P], vision placeholders expanded. response_token_ids: int32 [T].
+    engine_logprobs: float32 [T], processed (after temperature and masks), natural log.
+    frame_indices: int64 [F], positions in the video file. pixel limits: per frame, in pixels.
+    level: 0 to 1, the augmentation's strength. video_path: relative to the run if inside it.
+    """
+
+    run_id: str
+    round_index: int
+    pass_: Pass
+    sample_id: str
+    group_id: str
+    group_index: int
+    rollout_index: int
+    policy_version: int
+    problem_type: ProblemType
+    prompt: str
+    prompt_token_ids: np.ndarray
+    response: str
+    response_token_ids: np.ndarray
+    engine_logprobs: np.ndarray
+    finish_reason: str
+    reward: float
+    reward_format: float
+    reward_accuracy: float
+    reward_iou: float | None
+    max_reward: float
+    predicted_answer: str | None
+    seed: int
+    augmentation: Kind
+    level: float
+    video_path: str
+    video_sha256: str
+    frame_indices: np.ndarray
+    video_fps: float
+    video_num_frames: int
+    temperature: float
+
+
+@dataclass(frozen=True, slots=True)
+class Difficulty:
+    """Eq. 9 of one sample; rewards are divided by their problem type's maximum (0 to 1)."""
+
+    run_id: str
+    round_index: int
+    group_index: int
+    sample_id: str
+    mean_reward: float
+    window_reward: float | None
+    window_groups: int
+    difficulty: float
+    label: Label
+    level: float
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """What the round does to one sample; `kind` none with a `reason` where nothing could be done.
+
+    level: 0 to 1. noise_sigma: asked for, in 0..255; realised_sigma: measured after decoding the written video.
+    hint_fraction: share of the trace's words that the hint shows. control: whether the original input is sampled again.
+    """
+
+    run_id: str
+    round_index: int
+    sample_id: str
+    kind: Kind
+    level: float
+    reason: str
+    noise_sigma: float | None
+    realised_sigma: float | None
+    noise_seed: int | None
+    video_path: str
+    video_sha256: str
+    hint: str
+    hint_fraction: float | None
+    control: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HintTrace:
+    """One response to the ground-truth-guided prompt; `chosen` is the one that the hint was cut from."""
+
+    run_id: str
+    round_index: int
+    sample_id: str
+    trace_index: int
+    response: str
+    reward: float
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A sample or group that a stage left out, and why; `detail` is the message a person reads."""
+
+    run_id: str
+    round_index: int
+    stage: str
+    pass_: Pass | None
+    sample_id: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curated:
+    """A rollout to train on; `position` is its group's place in the round's training order."""
+
+    position: int
+    rollout: Rollout
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OldLogprobs:
+    """Log-probs of a rollout before the round's first update, by the trainer: float32 [T], old and reference."""
+
+    run_id: str
+    round_index: int
+    group_id: str
+    rollout_index: int
+    old_logps: np.ndarray
+    ref_logps: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class TrainStep:
+    """One optimiser step. rho is the sequence log-ratio to the old policy; gradient norm is before clipping.
+
+    update_index: pass over the batch, from 0. effective_beta: beta s / (2 |y|), METHOD.md section 2.
+    engine_mismatch: |engine - trainer| log-prob of the old policy per response token, mean and max.
+    """
+
+    run_id: str
+    round_index: int
+    step: int
+    batch_index: int
+    update_index: int
+    loss: float
+    policy_loss: float
+    kl: float
+    grad_norm: float
+    rho_mean: float
+    rho_std: float
+    engine_mismatch_mean: float
+    engine_mismatch_max: float
+    effective_beta: float | None
+    learning_rate: float
+    num_groups: int
+    num_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrainRollout:
+    """A rollout's part in one optimiser step; log-probs are sums over its response tokens."""
+
+    run_id: str
+    round_index: int
+    step: int
+    group_id: str
+    rollout_index: int
+    advantage: float
+    old_logp: float
+    policy_logp: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One greedy response to one validation sample by one policy version."""
+
+    run_id: str
+    round_index: int
+    policy_version: int
+    sample_id: str
+    problem_type: ProblemType
+    response: str
+    predicted_answer: str | None
+    finish_reason: str
+    reward: float
+    reward_format: float
+    reward_accuracy: float

@@ -6,11 +6,10 @@ exactly the sigma that was asked for, see ENVIRONMENT.md). Reading goes through 
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import av
 import numpy as np
@@ -81,7 +80,7 @@ def read_video(path: str | Path, num_frames: int | None = None) -> Video:
     total = len(decoded)
     indices = uniform_indices(total, num_frames) if num_frames is not None else np.arange(total)
     frames = np.stack([decoded[i].to_ndarray(format="rgb24") for i in indices])
-    times = np.array([decoded[i].time if decoded[i].time is not None else i / rate for i in indices], dtype=np.float64)
+    times = np.array([decoded[i].time if decoded[i].time is not None else float(i / float(rate)) for i in indices], dtype=np.float64)
     return Video(frames, times, indices.astype(np.int64), total, float(rate))
 
 
@@ -92,17 +91,13 @@ def write_video(path: str | Path, frames: np.ndarray, fps: float, codec: Codec) 
     """
     name, pixel_format, options = _ENCODERS[codec]
     if not codec_available(codec):
-        raise VideoError(f"{path}: this FFmpeg build has no {name} encoder; install PyAV from its wheel (pip install av)")
+        raise VideoError(
+            f"{path}: this FFmpeg build has no {name} encoder; install PyAV from its wheel (pip install av)"
+        )
     height, width = frames.shape[1:3]
     with av.open(str(path), "w", options={"fflags": "+bitexact"}) as container:
-        stream = container.add_stream(name, rate=Fraction(fps).limit_denominator(1000), options=options)
+        stream: Any = container.add_stream(name, rate=Fraction(fps).limit_denominator(1000), options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
         for array in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(array, format="rgb24")))
         container.mux(stream.encode())
-
-
-def sha256_file(path: str | Path) -> str:
-    """Hex digest of a file's bytes."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

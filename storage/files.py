@@ -1,0 +1,120 @@
+"""Where a run's bytes live: a local folder or an object-store URL, behind one small interface.
+
+The one way to write is `create`: whole, durable and create-only. A reader sees a file complete or not at all, a
+second writer of the same name loses, and nothing is ever changed in place.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+from pathlib import Path
+
+import fsspec
+
+
+class Files:
+    """The files below `root`; every method takes paths relative to it, with forward slashes."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.url = str(root)
+        self._fs, self._root = fsspec.core.url_to_fs(self.url)
+        self._cache: Path | None = None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether `root` is a folder of this machine."""
+        return isinstance(self._fs, fsspec.implementations.local.LocalFileSystem)
+
+    @property
+    def filesystem(self) -> fsspec.AbstractFileSystem:
+        """The fsspec filesystem, for readers that speak it (DuckDB, pyarrow)."""
+        return self._fs
+
+    def full(self, path: str) -> str:
+        """`path` as other programs name it: absolute on disk, a URL otherwise."""
+        joined = f"{self._root}/{path}"
+        return joined if self.is_local else str(self._fs.unstrip_protocol(joined))
+
+    def exists(self, path: str) -> bool:
+        """Whether a file or folder is at `path`."""
+        return bool(self._fs.exists(f"{self._root}/{path}"))
+
+    def read(self, path: str) -> bytes:
+        """The bytes at `path`; FileNotFoundError if there are none."""
+        return bytes(self._fs.cat_file(f"{self._root}/{path}"))
+
+    def names(self, path: str) -> list[str]:
+        """Sorted names directly below `path`; empty if there is no such folder. Temporary files are left out."""
+        folder = f"{self._root}/{path}" if path else self._root
+        if not self._fs.exists(folder):
+            return []
+        found = (entry.rstrip("/").rsplit("/", 1)[-1] for entry in self._fs.ls(folder, detail=False, refresh=True))
+        return sorted(name for name in found if not name.startswith("."))
+
+    def create(self, path: str, data: bytes) -> bool:
+        """Writes `data` to the new file `path`, durably; False, and nothing written, if it exists already."""
+        if not self.is_local:
+            try:
+                self._fs.pipe_file(f"{self._root}/{path}", data, mode="create")
+            except FileExistsError:
+                return False
+            return True
+        target = Path(self._root) / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.parent / f".{uuid.uuid4().hex}.tmp"
+        try:
+            with open(temporary, "xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(temporary, target)
+        except FileExistsError:
+            return False
+        finally:
+            temporary.unlink(missing_ok=True)
+        _sync_folder(target.parent)
+        return True
+
+    def create_folder(self, path: str, source: Path) -> None:
+        """Moves the finished local folder `source` to the new folder `path`, durably."""
+        if not self.is_local:
+            self._fs.put(f"{source}/", f"{self._root}/{path}/", recursive=True)
+            shutil.rmtree(source)
+            return
+        for file in source.rglob("*"):
+            if file.is_file():
+                with open(file, "rb") as handle:
+                    os.fsync(handle.fileno())
+        target = Path(self._root) / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.rename(source, target)
+        _sync_folder(target.parent)
+
+    def scratch(self) -> Path:
+        """A new local folder to prepare files in, on the run's own disk where it has one."""
+        base = Path(self._root) / ".scratch" if self.is_local else None
+        if base is not None:
+            base.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(dir=base))
+
+    def local(self, path: str) -> Path:
+        """A local path that holds what is at `path` (file or folder), downloaded once where that is needed."""
+        if self.is_local:
+            return Path(self._root) / path
+        if self._cache is None:
+            self._cache = Path(tempfile.mkdtemp(prefix="deepvideo-"))
+        target = self._cache / path
+        if not target.exists():
+            self._fs.get(f"{self._root}/{path}", str(target), recursive=self._fs.isdir(f"{self._root}/{path}"))
+        return target
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

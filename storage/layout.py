@@ -1,0 +1,63 @@
+"""Every path of a run, relative to its directory.
+
+run.json                                  what the run is: data, initial policy, seed (create-only)
+settings/00000.json                       the resolved settings, one file a change; the highest counts
+lock                                      held by the one process that writes
+empty/<table>.parquet                     no rows: the columns of a table that has no shard yet
+videos/<sha256>.avi                       noised videos, named by their content
+views.sql                                 the tables a user queries, for any DuckDB shell (derived, replaceable)
+rounds/<round>/<stage>/<key>/<attempt>/   one attempt: shards, their sidecars, the manifest
+logs/                                     what the libraries said
+"""
+
+from __future__ import annotations
+
+IDENTITY = "run.json"
+SETTINGS = "settings"
+LOCK = "lock"
+VIEWS = "views.sql"
+VIDEOS = "videos"
+LOGS = "logs"
+ROUNDS = "rounds"
+MANIFEST = "manifest.json"
+FAILURE = "failure"
+
+
+def settings_file(index: int) -> str:
+    """The path of the `index`-th resolved settings."""
+    return f"{SETTINGS}/{index:05d}.json"
+
+
+def round_name(round_index: int) -> str:
+    """A round as a folder name: five digits."""
+    return f"{round_index:05d}"
+
+
+def address(round_index: int, stage: str) -> str:
+    """Names one stage of one round: `00002/rollout`. Manifests name their inputs so."""
+    return f"{round_name(round_index)}/{stage}"
+
+
+def stage_folder(stage_address: str) -> str:
+    """The folder that holds every key of one stage of one round."""
+    return f"{ROUNDS}/{stage_address}"
+
+
+def attempt_folder(stage_address: str, key: str, number: int) -> str:
+    """The folder of one attempt."""
+    return f"{stage_folder(stage_address)}/{key}/{number}"
+
+
+def sidecar_name(index: int) -> str:
+    """The create-only record that commits shard `index` of an attempt."""
+    return f"shard-{index:05d}.json"
+
+
+def empty_table(table: str) -> str:
+    """The file that holds the columns of `table` and no row."""
+    return f"empty/{table}.parquet"
+
+
+def video_file(sha256: str) -> str:
+    """The path of a noised video."""
+    return f"{VIDEOS}/{sha256}.avi"

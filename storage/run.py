@@ -1,0 +1,128 @@
+"""A run: its identity, its settings over time, its ledger of attempts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from storage import layout, schema, shards
+from storage.digest import canonical_json, sha256_value
+from storage.errors import UserError
+from storage.files import Files
+from storage.shards import Attempt, Manifest
+from storage.staleness import Ledger, StageSettings
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a run is. Another value of any field is another run: it belongs in another directory."""
+
+    data: str
+    initial_policy: str
+    seed: int
+
+    @property
+    def run_id(self) -> str:
+        """A short name that depends on the identity alone."""
+        return sha256_value([self.data, self.initial_policy, self.seed])[:12]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The resolved settings of a run: the whole configuration, and of each stage the part that its key holds."""
+
+    config: dict[str, Any]
+    stages: dict[str, StageSettings]
+
+
+class Run:
+    """An open run. `Run.create` starts or continues one, `Run.open` reads one that exists."""
+
+    def __init__(self, files: Files, identity: Identity, settings: Settings) -> None:
+        self.files, self.identity, self.settings = files, identity, settings
+        self.ledger = self._ledger(settings)
+
+    def _ledger(self, settings: Settings) -> Ledger:
+        roots = {"data": self.identity.data, "initial_policy": self.identity.initial_policy}
+        return Ledger(self.files, settings.stages, self.identity.seed, roots)
+
+    @classmethod
+    def open(cls, url: str) -> Run:
+        """The run at `url`; UserError if there is none."""
+        files = Files(url)
+        if not files.exists(layout.IDENTITY):
+            raise UserError(
+                f"{url}: no run is there ({layout.IDENTITY} is missing); start one with: deepvideo run CONFIG"
+            )
+        return cls(files, _read_identity(files), _read_settings(files))
+
+    @classmethod
+    def create(cls, url: str, identity: Identity, settings: Settings, *, accept_changes: bool = False) -> Run:
+        """Starts or continues the run at `url`.
+
+        UserError if it holds a run of another identity, or if changed settings would make completed stages stale and
+        `accept_changes` is not given; the message lists them.
+        """
+        files = Files(url)
+        for table in schema.TABLES:
+            if not files.exists(layout.empty_table(table)):
+                files.create(layout.empty_table(table), shards.parquet_bytes(table, []))
+        files.create(layout.IDENTITY, canonical_json(vars(identity)))
+        found = _read_identity(files)
+        if found != identity:
+            changed = [name for name in vars(identity) if getattr(identity, name) != getattr(found, name)]
+            raise UserError(
+                f"{url}: holds another run (its {', '.join(changed)} differ); "
+                "data, initial policy and seed are a run's identity: choose another --run-dir or restore them"
+            )
+        if not files.exists(layout.settings_file(0)):
+            _write_settings(files, settings)
+            return cls(files, identity, settings)
+        run = cls(files, identity, _read_settings(files))
+        if run.settings != settings:
+            lost = run.made_stale_by(settings)
+            if lost and not accept_changes:
+                raise UserError(
+                    f"{url}: changed settings make {len(lost)} completed stages stale ({', '.join(lost)}); "
+                    "repeat with --accept-changes to redo them, or restore the settings"
+                )
+            _write_settings(files, settings)
+        return cls(files, identity, settings)
+
+    def made_stale_by(self, settings: Settings) -> list[str]:
+        """The addresses that are current now and would not be under `settings`."""
+        after = self._ledger(settings)
+        return [a for a in self.ledger.addresses() if self.ledger.current(a) and not after.current(a)]
+
+    def attempt(self, address: str, inputs: Mapping[str, str], *, force: bool = False) -> Attempt:
+        """The attempt at which the stage at `address` is to be done with `inputs` (digests by name)."""
+        stage = self.settings.stages[address.split("/")[1]]
+        seed = self.identity.seed
+        key = shards.stage_key(address, stage.version, stage.settings, seed, inputs)
+        number = self.ledger.next_number(address, key, force=force)
+        return Attempt(self.files, address, key, number, stage.version, stage.settings, seed, dict(inputs))
+
+    def commit(self, attempt: Attempt, num_shards: int, versions: Mapping[str, str]) -> Manifest:
+        """Completes an attempt and takes it into the ledger."""
+        manifest = attempt.commit(num_shards, versions)
+        self.ledger.add(manifest)
+        return manifest
+
+
+def _read_identity(files: Files) -> Identity:
+    return Identity(**json.loads(files.read(layout.IDENTITY)))
+
+
+def _read_settings(files: Files) -> Settings:
+    last = files.names(layout.SETTINGS)[-1]
+    body = json.loads(files.read(f"{layout.SETTINGS}/{last}"))
+    return Settings(body["config"], {name: StageSettings(**value) for name, value in body["stages"].items()})
+
+
+def _write_settings(files: Files, settings: Settings) -> None:
+    body = {"config": settings.config, "stages": {name: vars(value) for name, value in settings.stages.items()}}
+    data = json.dumps(body, indent=1, sort_keys=True).encode()
+    while not files.create(layout.settings_file(len(files.names(layout.SETTINGS))), data):
+        pass

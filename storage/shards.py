@@ -1,0 +1,189 @@
+"""Attempts, shards and manifests: how a stage's output becomes complete, once and for ever.
+
+A stage cuts its work into a deterministic plan of shards. `Attempt.write` stores the tables of one shard under unique
+names and then commits them with a create-only sidecar that holds their digests; a restart skips what is committed.
+`Attempt.commit` ends the attempt with a create-only manifest, which lists the committed copy of each shard. Readers
+open what the manifest lists, never a glob.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow.parquet as pq
+
+from storage import layout, schema
+from storage.digest import KEY_LENGTH, sha256_bytes, sha256_file, sha256_value
+from storage.errors import DamagedRun
+from storage.files import Files
+
+R = TypeVar("R")
+_DENSE = {"engine_logprobs", "old_logps", "ref_logps"}  # nearly every value differs: a dictionary only costs
+
+
+def stage_key(stage: str, version: int, settings: Mapping[str, Any], seed: int, inputs: Mapping[str, str]) -> str:
+    """The key of a stage's output: a hash of what it depends on. `inputs` maps a name to a digest."""
+    return sha256_value([stage, version, dict(settings), seed, dict(inputs)])[:KEY_LENGTH]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The record that one attempt is complete; `digest` covers the bytes of its output and nothing else."""
+
+    address: str
+    key: str
+    number: int
+    version: int
+    settings: dict[str, Any]
+    seed: int
+    inputs: dict[str, str]
+    shards: list[dict[str, dict[str, Any]]]
+    files: dict[str, str]
+    info: dict[str, Any]
+
+    @property
+    def folder(self) -> str:
+        """The attempt's folder, relative to the run."""
+        return layout.attempt_folder(self.address, self.key, self.number)
+
+    @property
+    def digest(self) -> str:
+        """Digest of the tables' and files' bytes: two attempts with identical output share it."""
+        tables = [{name: part["sha256"] for name, part in shard.items()} for shard in self.shards]
+        return sha256_value({"tables": tables, "files": self.files})
+
+    def table_files(self, table: str) -> list[str]:
+        """The paths of one table's shards in order, relative to the run."""
+        return [f"{self.folder}/{shard[table]['file']}" for shard in self.shards if table in shard]
+
+    def rows(self, table: str) -> int:
+        """The number of rows of one table."""
+        return sum(shard[table]["rows"] for shard in self.shards if table in shard)
+
+
+@dataclass
+class Attempt:
+    """One try at a stage's output. Its folder is `rounds/<round>/<stage>/<key>/<number>/`."""
+
+    files: Files
+    address: str
+    key: str
+    number: int
+    version: int
+    settings: dict[str, Any]
+    seed: int
+    inputs: dict[str, str]
+    started: float = field(default_factory=time.monotonic)
+    outputs: dict[str, str] = field(default_factory=dict)
+    info: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> str:
+        """The attempt's folder, relative to the run."""
+        return layout.attempt_folder(self.address, self.key, self.number)
+
+    def committed(self, index: int) -> bool:
+        """Whether shard `index` is complete."""
+        return self.files.exists(f"{self.folder}/{layout.sidecar_name(index)}")
+
+    def write(self, index: int, tables: Mapping[str, Sequence[Any]]) -> None:
+        """Writes and commits shard `index`: records by table name. Of two writers the first one counts."""
+        parts = {}
+        for table, rows in tables.items():
+            data = parquet_bytes(table, rows)
+            name = f"{table}-{index:05d}-{uuid.uuid4().hex[:12]}.parquet"
+            self.files.create(f"{self.folder}/{name}", data)
+            parts[table] = {"file": name, "rows": len(rows), "bytes": len(data), "sha256": sha256_bytes(data)}
+        self.files.create(f"{self.folder}/{layout.sidecar_name(index)}", _json(parts))
+
+    def shard(self, index: int) -> dict[str, dict[str, Any]]:
+        """What shard `index` committed, by table."""
+        return dict(json.loads(self.files.read(f"{self.folder}/{layout.sidecar_name(index)}")))
+
+    def read_shard(self, record: type[R], table: str, index: int) -> list[R]:
+        """The records of one table of a committed shard of this attempt."""
+        part = self.shard(index)[table]
+        return schema.from_table(record, _read(self.files, f"{self.folder}/{part['file']}", part["sha256"]))
+
+    def add_folder(self, name: str, source: Path) -> str:
+        """Moves the finished local folder `source` into the attempt as output `name`; returns its path in the run."""
+        target = f"{name}-{uuid.uuid4().hex[:12]}"
+        found = sorted(p for p in source.rglob("*") if p.is_file())
+        self.outputs |= {f"{name}/{p.relative_to(source).as_posix()}": sha256_file(p) for p in found}
+        self.info[f"{name}_folder"] = target
+        self.files.create_folder(f"{self.folder}/{target}", source)
+        return f"{self.folder}/{target}"
+
+    def fail(self, reason: str) -> None:
+        """Leaves the reason for which this attempt stopped."""
+        self.files.create(f"{self.folder}/{layout.FAILURE}-{uuid.uuid4().hex}.json", _json({"reason": reason}))
+
+    def commit(self, num_shards: int, versions: Mapping[str, str]) -> Manifest:
+        """Ends the attempt: its manifest, listing shards 0 .. num_shards - 1, is written last and create-only."""
+        self.info |= {"seconds": time.monotonic() - self.started, "ended": time.time(), "versions": dict(versions)}
+        body = {
+            "address": self.address,
+            "key": self.key,
+            "number": self.number,
+            "version": self.version,
+            "settings": self.settings,
+            "seed": self.seed,
+            "inputs": self.inputs,
+            "schema_version": schema.SCHEMA_VERSION,
+            "shards": [self.shard(i) for i in range(num_shards)],
+            "files": self.outputs,
+            "info": self.info,
+        }
+        self.files.create(f"{self.folder}/{layout.MANIFEST}", _json(body))
+        return read_manifest(self.files, self.folder)
+
+
+def read_manifest(files: Files, folder: str) -> Manifest:
+    """The manifest of a complete attempt; DamagedRun if it cannot be read as one."""
+    path = f"{folder}/{layout.MANIFEST}"
+    try:
+        body = json.loads(files.read(path))
+        body.pop("schema_version")
+        return Manifest(**body)
+    except (ValueError, TypeError, KeyError) as error:
+        raise DamagedRun(
+            f"{files.full(path)}: not a manifest ({error}); remove its attempt folder and run again"
+        ) from error
+
+
+def read_records(files: Files, record: type[R], table: str, manifest: Manifest) -> Iterator[R]:
+    """The records of one table of a manifest, in order, a shard at a time; DamagedRun if a shard's bytes changed."""
+    for shard in manifest.shards:
+        if table in shard:
+            part = shard[table]
+            yield from schema.from_table(record, _read(files, f"{manifest.folder}/{part['file']}", part["sha256"]))
+
+
+def _read(files: Files, path: str, sha256: str) -> Any:
+    try:
+        data = files.read(path)
+    except FileNotFoundError as error:
+        raise DamagedRun(f"{files.full(path)}: a committed shard is missing; redo its stage with --force") from error
+    if sha256_bytes(data) != sha256:
+        raise DamagedRun(f"{files.full(path)}: its bytes differ from the committed digest; redo its stage with --force")
+    return pq.read_table(io.BytesIO(data))
+
+
+def parquet_bytes(table: str, rows: Sequence[Any]) -> bytes:
+    """One table as the bytes of a Parquet file; equal rows give equal bytes."""
+    arrow = schema.to_table(schema.TABLES[table], rows)
+    encoded = [name for name in arrow.column_names if name not in _DENSE]
+    buffer = io.BytesIO()
+    pq.write_table(arrow, buffer, compression="zstd", compression_level=3, row_group_size=8192, use_dictionary=encoded)
+    return buffer.getvalue()
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, indent=1, sort_keys=True).encode()

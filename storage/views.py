@@ -1,0 +1,59 @@
+"""The views a user queries, as SQL text: `views.sql` with each table's current shards filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from storage import layout, schema
+from storage.run import Run
+
+TEMPLATE = Path(__file__).with_name("views.sql")
+
+
+def views_sql(run: Run, name_file: Callable[[str], str]) -> str:
+    """The SQL that creates every view of `run`; `name_file` turns a path of the run into what DuckDB opens."""
+    parts = {table: _sql_list([name_file(path) for path in table_files(run, table)]) for table in schema.TABLES}
+    text = TEMPLATE.read_text(encoding="utf-8")
+    header, _, body = text.partition("\n\n")
+    for name, value in {**parts, "stages": _stage_rows(run)}.items():
+        body = body.replace(f"{{{name}}}", value)
+    return f"{header}\n\n{body}"
+
+
+def table_files(run: Run, table: str) -> list[str]:
+    """The run's files that hold `table` now: an empty one for its columns, then the current attempts' shards."""
+    found = [layout.empty_table(table)]
+    for address in run.ledger.addresses():
+        manifest = run.ledger.current(address)
+        found += manifest.table_files(table) if manifest else []
+    return found
+
+
+def write_views(run: Run) -> None:
+    """Replaces the run's own `views.sql`, whose paths are relative to the run's directory."""
+    if run.files.is_local:
+        target = run.files.local(layout.VIEWS)
+        temporary = run.files.scratch() / layout.VIEWS
+        temporary.write_text(views_sql(run, lambda path: path), encoding="utf-8")
+        temporary.replace(target)
+        temporary.parent.rmdir()
+
+
+def _stage_rows(run: Run) -> str:
+    types = ("bigint", "varchar", "varchar", "bigint", "boolean", "bigint", "double", "timestamp")
+    rows = ["(" + ", ".join(f"null::{name}" for name in types) + ")"]
+    for m in run.ledger.manifests():
+        round_name, stage = m.address.split("/")
+        current = run.ledger.current(m.address)
+        is_current = current is not None and current.folder == m.folder
+        num_rows = sum(part["rows"] for shard in m.shards for part in shard.values())
+        ended = f"to_timestamp({m.info['ended']:.3f})::timestamp"
+        seconds = f"{m.info['seconds']:.3f}"
+        name = f"{int(round_name)}, '{stage}', '{m.key}', {m.number}"
+        rows.append(f"({name}, {is_current}, {num_rows}, {seconds}, {ended})")
+    return ",\n    ".join(rows)
+
+
+def _sql_list(paths: list[str]) -> str:
+    return "[" + ", ".join("'" + path.replace("'", "''") + "'" for path in paths) + "]"

@@ -1,0 +1,97 @@
+-- The tables of a run, for any DuckDB shell. `storage/views.py` fills in each {table} with the shards that current,
+-- non-stale attempts list; a run's own copy is RUN/views.sql: cd RUN && duckdb -init views.sql
+
+create or replace view samples        as select * from read_parquet({samples}, union_by_name = true);
+create or replace view selected       as select * from read_parquet({selected}, union_by_name = true);
+create or replace view rollouts       as select * from read_parquet({rollouts}, union_by_name = true);
+create or replace view difficulty     as select * from read_parquet({difficulty}, union_by_name = true);
+create or replace view hint_traces    as select * from read_parquet({hint_traces}, union_by_name = true);
+create or replace view dropped        as select * from read_parquet({dropped}, union_by_name = true);
+create or replace view curated        as select * from read_parquet({curated}, union_by_name = true);
+create or replace view old_logprobs   as select * from read_parquet({old_logprobs}, union_by_name = true);
+create or replace view train_steps    as select * from read_parquet({train_steps}, union_by_name = true);
+create or replace view train_rollouts as select * from read_parquet({train_rollouts}, union_by_name = true);
+create or replace view evaluations    as select * from read_parquet({evaluations}, union_by_name = true);
+
+-- One row an attempt: every complete one, and whether it is current.
+create or replace view stages as
+select * from (values {stages})
+    as t(round_index, stage, key, attempt, current, num_rows, seconds, ended)
+where round_index is not null;
+
+-- One row a group of rollouts. normalised_reward is divided by the problem type's maximum: 0 to 1.
+create or replace view groups as
+select
+    run_id, round_index, pass, sample_id, group_id, group_index, problem_type, policy_version, augmentation, level,
+    count(*) as num_rollouts,
+    avg(reward) as mean_reward,
+    stddev_pop(reward) as std_reward,
+    avg(reward_accuracy) as accuracy,
+    avg(reward / max_reward) as normalised_reward,
+    min(reward) = max(reward) as vanished
+from rollouts
+group by all;
+
+-- What was done to each sample, and its effect: the augmented group against the control, never against the score
+-- that selected the sample.
+create or replace view augmentations as
+select
+    plan.*,
+    before.mean_reward as reward_before,
+    control.mean_reward as reward_control,
+    after.mean_reward as reward_after,
+    after.mean_reward - control.mean_reward as effect,
+    control.vanished as vanished_control,
+    after.vanished as vanished_after
+from read_parquet({augmentations}, union_by_name = true) as plan
+left join groups as before
+    on before.round_index = plan.round_index and before.sample_id = plan.sample_id and before.pass = 'original'
+left join groups as control
+    on control.round_index = plan.round_index and control.sample_id = plan.sample_id and control.pass = 'control'
+left join groups as after
+    on after.round_index = plan.round_index and after.sample_id = plan.sample_id and after.pass = 'augmented';
+
+-- One row a round. vanishing_before: share of original groups whose rewards are all equal. vanishing_after: the same
+-- over what the round trains on, augmented groups where there are any and original ones elsewhere.
+create or replace view rounds as
+with scored as (
+    select
+        round_index,
+        any_value(policy_version) as policy_version,
+        count(*) as num_groups,
+        avg(mean_reward) as mean_reward,
+        avg(accuracy) as accuracy,
+        avg(vanished::int) as vanishing_before
+    from groups where pass = 'original' group by round_index
+), trained as (
+    select round_index, avg(vanished::int) as vanishing_after
+    from (
+        select round_index, vanished from groups
+        where pass in ('original', 'augmented')
+        qualify row_number() over (partition by round_index, sample_id order by pass = 'augmented' desc) = 1
+    ) group by round_index
+), labelled as (
+    select
+        round_index,
+        count(*) filter (label = 'hard') as num_hard,
+        count(*) filter (label = 'easy') as num_easy,
+        count(*) filter (label = 'kept') as num_kept
+    from difficulty group by round_index
+), counted as (
+    select round_index, count(*) as num_rollouts from rollouts group by round_index
+), fed as (
+    select round_index, count(distinct group_id) as num_trained from curated group by round_index
+), validated as (
+    select round_index, avg(reward_accuracy) as validation_accuracy from evaluations group by round_index
+), timed as (
+    select round_index, sum(seconds) as seconds from stages where current group by round_index
+)
+select *
+from scored
+left join trained using (round_index)
+left join labelled using (round_index)
+left join counted using (round_index)
+left join fed using (round_index)
+left join validated using (round_index)
+left join timed using (round_index)
+order by round_index;

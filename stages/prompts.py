@@ -46,4 +46,6 @@ def answer_text(sample: Sample) -> str:
 def render(processor: Any, text: str) -> str:
     """The chat template of `processor` (a transformers processor) around one video and `text`, ready to generate from."""
     content = [{"type": "video"}, {"type": "text", "text": text}]
-    return processor.apply_chat_template([{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True)
+    return processor.apply_chat_template(
+        [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
+    )

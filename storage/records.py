@@ -85,6 +85,8 @@ class Rollout:
     frame_indices: np.ndarray
     video_fps: float
     video_num_frames: int
+    min_pixels: int
+    max_pixels: int
     temperature: float
 
 

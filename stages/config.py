@@ -1,0 +1,116 @@
+"""The settings of the stages: frozen, bounded, documented; a field's value is part of its stage's key."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+
+
+class Config(BaseModel):
+    """Base of every settings class: frozen, unknown fields refused, field docstrings kept as descriptions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class EngineConfig(Config):
+    """The inference engine."""
+
+    type: Literal["vllm", "deterministic"] = "vllm"
+    """`vllm` generates with the policy; `deterministic` answers from a hash of the request, for tests of the loop."""
+    dtype: Literal["float32", "bfloat16"] = "bfloat16"
+    """Precision of the engine's weights and activations."""
+    max_model_len: Annotated[int, Field(ge=64)] = 16384
+    """Longest prompt plus response, tokens."""
+    max_num_seqs: Annotated[int, Field(ge=1)] = 256
+    """Responses generated at the same time."""
+    enforce_eager: bool = False
+    """Skip compilation and CUDA graphs: right for tiny models, slower for large ones."""
+    gpu_memory_utilization: Share = 0.85
+    """Share of the GPU's memory that the engine takes while it holds a policy."""
+    cpu_kv_cache_gib: Annotated[int, Field(ge=1)] = 4
+    """Memory for keys and values on a CPU, GiB."""
+
+
+class VideoConfig(Config):
+    """How a video becomes the model's input."""
+
+    num_frames: Annotated[int, Field(ge=1)] = 16
+    """Frames sampled uniformly from each video (paper: at most 16)."""
+    min_pixels: Annotated[int, Field(ge=28 * 28)] = 28 * 28
+    """A frame with fewer pixels is enlarged to this many."""
+    max_pixels: Annotated[int, Field(ge=28 * 28)] = 252 * 252
+    """A frame with more pixels is reduced to this many (paper: 252 x 252)."""
+
+
+class SelectConfig(Config):
+    """Which samples a round sees."""
+
+    samples_per_round: Annotated[int, Field(ge=1)] = 64
+    """Samples drawn each round, without replacement within an epoch."""
+
+
+class RolloutConfig(Config):
+    """How responses are sampled, in every pass."""
+
+    group_size: Annotated[int, Field(ge=2)] = 8
+    """Responses a sample, G (paper: 8)."""
+    temperature: Positive = 1.0
+    """Sampling temperature; the trainer divides its logits by the same value."""
+    max_new_tokens: Annotated[int, Field(ge=1)] = 256
+    """Longest response, tokens."""
+    shard_size: Annotated[int, Field(ge=1)] = 16
+    """Samples a committed shard: what a killed rollout can lose."""
+
+
+class DifficultyConfig(Config):
+    """Eq. 9 and the level that an augmentation takes from it."""
+
+    window_size: Annotated[int, Field(ge=1)] = 100
+    """Original groups of earlier rounds in the replay buffer, W (paper: 100)."""
+    scale: Positive = 0.5
+    """|delta_R| (of rewards divided by their maximum) at which the level reaches its ceiling. Ours: the paper gives none."""
+    max_level: Share = 1.0
+    """Ceiling of the level."""
+    min_level: Share = 0.5
+    """A sample whose level is below this is kept as it is. Ours: the paper gives none."""
+
+
+class AugmentConfig(Config):
+    """What is done to hard and easy samples."""
+
+    decreasing: bool = True
+    """Give hard samples a hint (paper, Table 7: down)."""
+    increasing: bool = True
+    """Give easy samples a noised video (paper, Table 7: up)."""
+    max_noise_sigma: Annotated[float, Field(ge=0.0, le=255.0)] = 100.0
+    """Pixel noise at level 1, in units of 0..255. Ours: the paper gives none."""
+    max_hint_fraction: Share = 0.75
+    """Share of the reasoning trace's words that a hint shows at level 1. Ours: the paper gives none."""
+    num_traces: Annotated[int, Field(ge=1)] = 4
+    """Trajectories sampled from the ground-truth-guided prompt, of which the best becomes the hint."""
+    control_fraction: Share = 0.1
+    """Share of the augmented samples whose original input is sampled once more, to measure the effect."""
+    shard_size: Annotated[int, Field(ge=1)] = 32
+    """Samples a committed shard."""
+
+
+class CurateConfig(Config):
+    """What the trainer reads."""
+
+    shard_size: Annotated[int, Field(ge=1)] = 64
+    """Groups a training shard."""
+
+
+class EvaluateConfig(Config):
+    """Greedy accuracy on the validation split, of the policy that enters a round and of the last one."""
+
+    every: Annotated[int, Field(ge=1)] = 1
+    """Rounds between evaluations; the first and the last policy are always evaluated."""
+    max_new_tokens: Annotated[int, Field(ge=1)] = 256
+    """Longest response, tokens."""
+    shard_size: Annotated[int, Field(ge=1)] = 64
+    """Samples a committed shard."""

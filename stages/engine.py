@@ -1,0 +1,110 @@
+"""The Engine protocol: what a stage may ask of whatever generates responses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from stages.config import EngineConfig, VideoConfig
+from storage.video import Video
+
+
+class EngineError(Exception):
+    """The engine cannot be trusted: it holds other weights than it should, or returned something malformed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A checkpoint folder on this machine and the file of its probe; `version` counts training rounds from 0."""
+
+    path: Path
+    probe: Path
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How to sample: `num_responses` a request; temperature 0 is greedy; `max_new_tokens` bounds each response."""
+
+    num_responses: int
+    temperature: float
+    max_new_tokens: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Request:
+    """A rendered prompt with one vision placeholder, the frames that fill it, and the seed of its responses."""
+
+    prompt: str
+    video: Video
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Completion:
+    """One response. token_ids: int32 [T]; logprobs: float32 [T], after temperature and masks; ends with its end token
+    unless `finish_reason` is "length"."""
+
+    text: str
+    token_ids: np.ndarray
+    logprobs: np.ndarray
+    finish_reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Generation:
+    """The responses to one request. prompt_token_ids: int32 [P], vision placeholders expanded."""
+
+    prompt_token_ids: np.ndarray
+    completions: tuple[Completion, ...]
+
+
+class Engine(Protocol):
+    """Generates with one policy at a time."""
+
+    holds_policy: bool
+    """False for an engine without a model, whose log-probs say nothing of the policy."""
+
+    def load(self, policy: Policy) -> None:
+        """Makes `policy` the one that generates; raises EngineError if its probe does not confirm the new weights."""
+
+    def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Generation]:
+        """Samples responses to all `requests` in one batch, in their order. Vision tokens are never sampled."""
+
+    def score(self, sequences: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Log-probs of given text tokens: int [T] each in, float32 [T - 1] each out (each token after the first)."""
+
+    def release(self) -> None:
+        """Frees the accelerator for the trainer; `load` takes it again."""
+
+
+def pixel_limits(video: VideoConfig) -> dict[str, int]:
+    """The limits as the video processors of transformers and vLLM name them: pixels a frame."""
+    return {"shortest_edge": video.min_pixels, "longest_edge": video.max_pixels}
+
+
+def video_metadata(video: Video) -> dict[str, Any]:
+    """What the processors need to know about frames that were sampled already."""
+    return {
+        "fps": video.fps,
+        "duration": video.num_file_frames / video.fps,
+        "total_num_frames": video.num_file_frames,
+        "frames_indices": video.indices.tolist(),
+        "video_backend": "pyav",
+        "do_sample_frames": False,
+    }
+
+
+def create_engine(config: EngineConfig, video: VideoConfig, checkpoint: Path) -> Engine:
+    """The engine that the settings name; nothing is ever switched silently. `checkpoint` gives processor and shapes."""
+    if config.type == "deterministic":
+        from stages.deterministic_engine import DeterministicEngine
+
+        return DeterministicEngine(video, checkpoint)
+    from stages.vllm_engine import VllmEngine
+
+    return VllmEngine(config, video)

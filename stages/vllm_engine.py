@@ -1,0 +1,145 @@
+"""The vLLM engine: one start-up a run, in this process, new weights each round; the same code on CPU and GPU.
+
+How weights are swapped is the one thing that depends on the device, measured in ENVIRONMENT.md: on a GPU in place; on
+a CPU, where vLLM's in-place reload silently keeps prepacked old weights, by building a new engine in the same process.
+Either way the checkpoint's probe then has to confirm them.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+
+from stages.config import EngineConfig, VideoConfig
+from stages.engine import Completion, EngineError, Generation, Policy, Request, Sampling, pixel_limits, video_metadata
+from stages.probe import check_probe
+
+VISION_TOKENS = ("<|video_pad|>", "<|image_pad|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>")
+
+
+class VllmEngine:
+    """Generates with vLLM in this process."""
+
+    holds_policy = True
+
+    def __init__(self, config: EngineConfig, video: VideoConfig) -> None:
+        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(config.cpu_kv_cache_gib))
+        self._config, self._pixels = config, pixel_limits(video)
+        self._llm: Any = None
+        self._forbidden: dict[int, float] = {}
+
+    def load(self, policy: Policy) -> None:
+        """See Engine.load."""
+        if self._llm is not None and not _on_cpu():
+            self._swap_in_place(policy)
+        else:
+            self.release()
+            self._llm = self._build(policy)
+        tokenizer = self._llm.get_tokenizer()
+        known = tokenizer.get_vocab()
+        self._forbidden = {known[name]: float("-inf") for name in VISION_TOKENS if name in known}
+        check_probe(self, policy, self._config.dtype)
+
+    def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Generation]:
+        """See Engine.generate."""
+        from vllm import SamplingParams
+
+        prompts = [
+            {
+                "prompt": request.prompt,
+                "multi_modal_data": {"video": [(request.video.frames, video_metadata(request.video))]},
+                "mm_processor_kwargs": {"size": self._pixels},
+            }
+            for request in requests
+        ]
+        parameters = [
+            SamplingParams(
+                n=sampling.num_responses,
+                temperature=sampling.temperature,
+                max_tokens=sampling.max_new_tokens,
+                seed=request.seed,
+                logprobs=0,
+                logit_bias=self._forbidden,
+            )
+            for request in requests
+        ]
+        outputs = self._llm.generate(prompts, parameters, use_tqdm=False)
+        return [_generation(output) for output in outputs]
+
+    def score(self, sequences: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """See Engine.score."""
+        from vllm import SamplingParams
+
+        prompts = [{"prompt_token_ids": [int(token) for token in tokens]} for tokens in sequences]
+        outputs = self._llm.generate(prompts, SamplingParams(max_tokens=1, prompt_logprobs=0), use_tqdm=False)
+        return [
+            np.array(
+                [entry[token].logprob for token, entry in zip(output.prompt_token_ids[1:], output.prompt_logprobs[1:])]
+            )
+            for output in outputs
+        ]
+
+    def release(self) -> None:
+        """See Engine.release."""
+        if self._llm is None:
+            return
+        if _on_cpu():
+            self._llm.llm_engine.engine_core.shutdown()
+            self._llm = None
+            gc.collect()
+        else:
+            self._llm.sleep(level=2)
+
+    def _build(self, policy: Policy) -> Any:
+        from vllm import LLM
+
+        memory = {} if _on_cpu() else {"gpu_memory_utilization": self._config.gpu_memory_utilization}
+        return LLM(
+            model=str(policy.path),
+            dtype=self._config.dtype,
+            max_model_len=self._config.max_model_len,
+            max_num_seqs=self._config.max_num_seqs,
+            enforce_eager=self._config.enforce_eager,
+            distributed_executor_backend="uni",
+            limit_mm_per_prompt={"video": 1, "image": 1},
+            logprobs_mode="processed_logprobs",
+            enable_sleep_mode=not _on_cpu(),
+            disable_log_stats=True,
+            **memory,
+        )
+
+    def _swap_in_place(self, policy: Policy) -> None:
+        self._llm.wake_up(tags=["weights"])
+        self._llm.collective_rpc("reload_weights", kwargs={"weights_path": str(policy.path)})
+        self._llm.wake_up(tags=["kv_cache"])
+        self._llm.reset_prefix_cache()
+        self._llm.llm_engine.reset_encoder_cache()
+        self._llm.reset_mm_cache()
+
+
+def _on_cpu() -> bool:
+    from vllm.platforms import current_platform
+
+    return bool(current_platform.is_cpu())
+
+
+def _generation(output: Any) -> Generation:
+    completions = []
+    for choice in output.outputs:
+        ids = np.array(choice.token_ids, dtype=np.int32)
+        logprobs = np.array(
+            [entry[int(t)].logprob for t, entry in zip(ids, choice.logprobs, strict=True)], dtype=np.float32
+        )
+        if not np.isfinite(logprobs).all():
+            raise EngineError(f"request {output.request_id}: vLLM returned a log-prob that is not finite")
+        completions.append(Completion(choice.text, ids, logprobs, choice.finish_reason))
+    return Generation(np.array(output.prompt_token_ids, dtype=np.int32), tuple(completions))

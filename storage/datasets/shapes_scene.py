@@ -1,0 +1,108 @@
+"""Scenes of coloured objects that appear and move: the records of a scene, its frames and its per-cell facts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+FRAME_SIZE = 84
+NUM_FRAMES = 8
+FPS = 4.0
+COLOURS: dict[str, tuple[int, int, int]] = {
+    "red": (230, 40, 40),
+    "green": (40, 190, 60),
+    "blue": (50, 80, 240),
+    "yellow": (240, 225, 50),
+    "purple": (170, 50, 200),
+    "white": (250, 250, 250),
+}
+SHAPES = ("circle", "square", "triangle", "cross")
+DIRECTIONS: dict[str, tuple[int, int]] = {"up": (0, -1), "down": (0, 1), "left": (-1, 0), "right": (1, 0)}
+_SUBPIXEL_BITS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """One object: centre (x, y) at frame 0 in pixels, velocity (dx, dy) in pixels a frame, seen from `first_frame`."""
+
+    colour: str
+    shape: str
+    x: float
+    y: float
+    radius: float
+    dx: float = 0.0
+    dy: float = 0.0
+    first_frame: int = 0
+
+    def centre(self, frame: float) -> tuple[float, float]:
+        """The centre in pixels at a frame position, which may lie between two frames."""
+        return self.x + self.dx * frame, self.y + self.dy * frame
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Objects on a grey background.
+
+    background: grey level, 0 to 255. texture: standard deviation of the static background, grey levels.
+    contrast: 0 to 1, how far an object's colour stands from the background (1: its full colour).
+    """
+
+    things: tuple[Thing, ...]
+    background: float
+    texture: float
+    contrast: float
+
+
+def draw(scene: Scene, rng: np.random.Generator) -> np.ndarray:
+    """uint8 [NUM_FRAMES, FRAME_SIZE, FRAME_SIZE, 3]: the scene's frames; `rng` draws the background's texture."""
+    grain = cv2.GaussianBlur(rng.normal(0.0, 1.0, (FRAME_SIZE, FRAME_SIZE)), (0, 0), 2.0)
+    grey = scene.background + grain * scene.texture / max(float(grain.std()), 1e-6)
+    empty = np.repeat(grey.clip(0, 255)[..., None], 3, axis=-1)
+    frames = np.stack([empty] * NUM_FRAMES)
+    for frame in range(NUM_FRAMES):
+        for thing in scene.things:
+            if frame >= thing.first_frame:
+                cover = _cover(thing, frame)[..., None] * scene.contrast
+                frames[frame] += cover * (np.array(COLOURS[thing.colour], dtype=np.float64) - frames[frame])
+    return frames.round().clip(0, 255).astype(np.uint8)
+
+
+def _cover(thing: Thing, frame: int) -> np.ndarray:
+    """float64 [FRAME_SIZE, FRAME_SIZE]: share of each pixel that the object covers, 0 to 1."""
+    mask = np.zeros((FRAME_SIZE, FRAME_SIZE), np.uint8)
+    (x, y), r, one = thing.centre(frame), thing.radius, 1 << _SUBPIXEL_BITS
+    if thing.shape == "circle":
+        cv2.circle(mask, (round(x * one), round(y * one)), round(r * one), 255, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
+        return mask / 255.0
+    a = 0.36 * r
+    outline = {
+        "square": [(-0.88 * r, -0.88 * r), (0.88 * r, -0.88 * r), (0.88 * r, 0.88 * r), (-0.88 * r, 0.88 * r)],
+        "triangle": [(0.0, -1.15 * r), (1.1 * r, 0.85 * r), (-1.1 * r, 0.85 * r)],
+        "cross": [(-a, -r), (a, -r), (a, -a), (r, -a), (r, a), (a, a), (a, r), (-a, r), (-a, a), (-r, a), (-r, -a), (-a, -a)],
+    }[thing.shape]
+    points = np.array([[round((x + px) * one), round((y + py) * one)] for px, py in outline], dtype=np.int32)
+    cv2.fillPoly(mask, [points], 255, cv2.LINE_AA, _SUBPIXEL_BITS)
+    return mask / 255.0
+
+
+def cell_labels(things: Sequence[Thing], cell: int = 28) -> np.ndarray:
+    """float32 [frame pairs x rows x columns, L]: what is centred in each cell of each pair of frames, 0 or 1.
+
+    Cells are `cell` pixels wide, in reading order within a pair. The L = 14 columns are the six colours, the four
+    shapes and the four directions of motion, in the order of COLOURS, SHAPES and DIRECTIONS. A pair counts an object
+    that is seen in its second frame.
+    """
+    side = FRAME_SIZE // cell
+    columns = [*COLOURS, *SHAPES, *DIRECTIONS]
+    labels = np.zeros((NUM_FRAMES // 2, side, side, len(columns)), np.float32)
+    for thing in things:
+        for pair in range((thing.first_frame) // 2, NUM_FRAMES // 2):
+            x, y = thing.centre(2 * pair + 0.5)
+            names = [thing.colour, thing.shape]
+            names += [name for name, (u, v) in DIRECTIONS.items() if u * thing.dx + v * thing.dy > 0]
+            row, column = (int(np.clip(value // cell, 0, side - 1)) for value in (y, x))
+            labels[pair, row, column, [columns.index(name) for name in names]] = 1.0
+    return labels.reshape(-1, len(columns))

@@ -6,12 +6,14 @@ exactly the sigma that was asked for, see ENVIRONMENT.md). Reading goes through 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
 import av
+import cv2
 import numpy as np
 
 Codec = Literal["h264", "ffv1"]
@@ -54,9 +56,10 @@ def uniform_indices(num_file_frames: int, num_frames: int) -> np.ndarray:
     return np.linspace(0, num_file_frames - 1, count).round().astype(np.int64)
 
 
-def read_video(path: str | Path, num_frames: int | None = None) -> Video:
+def read_video(path: str | Path, num_frames: int | None = None, max_pixels: int | None = None) -> Video:
     """Decodes `path`; with `num_frames`, keeps that many uniformly spaced frames (all if the file has fewer).
 
+    Frames of more than `max_pixels` are reduced to that many, sides in proportion.
     Raises VideoError if the file is missing, is no video, has no frame, or holds fewer frames than its header says.
     """
     path = Path(path)
@@ -79,8 +82,10 @@ def read_video(path: str | Path, num_frames: int | None = None) -> Video:
         raise VideoError(f"{path}: truncated, {len(decoded)} of {declared} frames decode")
     total = len(decoded)
     indices = uniform_indices(total, num_frames) if num_frames is not None else np.arange(total)
-    frames = np.stack([decoded[i].to_ndarray(format="rgb24") for i in indices])
-    times = np.array([decoded[i].time if decoded[i].time is not None else float(i / float(rate)) for i in indices], dtype=np.float64)
+    frames = np.stack([_reduced(decoded[i].to_ndarray(format="rgb24"), max_pixels) for i in indices])
+    times = np.array(
+        [decoded[i].time if decoded[i].time is not None else float(i / float(rate)) for i in indices], dtype=np.float64
+    )
     return Video(frames, times, indices.astype(np.int64), total, float(rate))
 
 
@@ -101,3 +106,12 @@ def write_video(path: str | Path, frames: np.ndarray, fps: float, codec: Codec) 
         for array in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(array, format="rgb24")))
         container.mux(stream.encode())
+
+
+def _reduced(frame: np.ndarray, max_pixels: int | None) -> np.ndarray:
+    height, width = frame.shape[:2]
+    if max_pixels is None or height * width <= max_pixels:
+        return frame
+    scale = math.sqrt(max_pixels / (height * width))
+    size = (max(1, int(width * scale)), max(1, int(height * scale)))
+    return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)

@@ -34,7 +34,9 @@ def generate(root: Path, *, seed: int, num_train: int, num_validation: int) -> N
     if (root / RECORDS).exists():
         found = json.loads((root / "made_with.json").read_text())
         if found != made_with:
-            raise ValueError(f"{root}: holds shapes made with {found}, not {made_with}; use another folder or delete it")
+            raise ValueError(
+                f"{root}: holds shapes made with {found}, not {made_with}; use another folder or delete it"
+            )
         return
     (root / "videos").mkdir(parents=True, exist_ok=True)
     records = [

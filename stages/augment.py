@@ -1,0 +1,120 @@
+"""Stage `augment`: noise for easy samples, hints for hard ones; strength grows with |delta_R| (METHOD.md section 5).
+
+Noise is put on the frames that the model is shown, at the size it is shown them, and written losslessly, so that the
+sigma in the table is the sigma the model sees. Hints are cut from the best of several trajectories sampled from the
+prompt that holds the ground truth. Where nothing usable comes out, the row has kind `none` and the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from stages.config import AugmentConfig, RolloutConfig
+from stages.engine import Request, Sampling
+from stages.hint import Hint, best_trace, make_hint, reasoning
+from stages.noise import add_noise, noise_seed, realised_sigma
+from stages.prompts import question_text, render
+from stages.rewards import grade
+from stages.rollout import Query, Scene, read_videos
+from storage.digest import derive_seed
+from storage.records import Augmentation, Difficulty, Dropped, HintTrace, Sample
+from storage.video import read_video
+
+STAGE_VERSION = 1
+
+StoreVideo = Callable[[np.ndarray, float], tuple[str, str]]
+
+
+def add_noise_to(
+    sample: Sample, difficulty: Difficulty, config: AugmentConfig, scene: Scene, store: StoreVideo
+) -> Augmentation | Dropped:
+    """The noised version of an easy sample: `store` keeps its frames and returns their path and SHA-256.
+
+    A sample whose video cannot be read is returned as dropped.
+    """
+    _, videos, dropped = read_videos([_query(sample, difficulty)], scene)
+    if dropped:
+        return dropped[0]
+    video = videos[0]
+    sigma = difficulty.level * config.max_noise_sigma
+    seed = noise_seed(scene.seed, scene.round_index, sample.sample_id)
+    path, sha256 = store(add_noise(video.frames, sigma, seed), video.fps * len(video.frames) / video.num_file_frames)
+    return Augmentation(
+        run_id=scene.run_id,
+        round_index=scene.round_index,
+        sample_id=sample.sample_id,
+        kind="noise",
+        level=difficulty.level,
+        reason="",
+        noise_sigma=sigma,
+        realised_sigma=realised_sigma(video.frames, read_video(scene.locate(path)).frames),
+        noise_seed=seed,
+        video_path=path,
+        video_sha256=sha256,
+        hint="",
+        hint_fraction=None,
+        control=has_control(sample, config, scene),
+    )
+
+
+def add_hints(
+    items: Sequence[tuple[Sample, Difficulty]], config: AugmentConfig, rollout: RolloutConfig, scene: Scene
+) -> tuple[list[Augmentation], list[HintTrace], list[Dropped]]:
+    """Hints for hard samples, from trajectories sampled in one batch; all trajectories are returned beside them."""
+    by_id = {sample.sample_id: (sample, difficulty) for sample, difficulty in items}
+    readable, videos, dropped = read_videos([_query(*item) for item in items], scene)
+    requests = [
+        Request(
+            render(scene.processor, question_text(query.sample, reveal_answer=True)),
+            video,
+            derive_seed(scene.seed, scene.round_index, "guided", query.sample.sample_id),
+        )
+        for query, video in zip(readable, videos, strict=True)
+    ]
+    sampling = Sampling(config.num_traces, rollout.temperature, rollout.max_new_tokens)
+    generations = scene.engine.generate(requests, sampling) if requests else []
+    augmentations, traces = [], []
+    for query, generation in zip(readable, generations, strict=True):
+        sample, difficulty = by_id[query.sample.sample_id]
+        responses = [completion.text for completion in generation.completions]
+        rewards = [grade(response, sample) for response in responses]
+        best = best_trace(rewards)
+        hint = Hint("", 0.0, "no_correct_trace")
+        if best is not None:
+            hint = make_hint(reasoning(responses[best]), sample, difficulty.level * config.max_hint_fraction)
+        for i, (response, reward) in enumerate(zip(responses, rewards, strict=True)):
+            name = (scene.run_id, scene.round_index, sample.sample_id, i, response, reward.total)
+            traces.append(HintTrace(*name, chosen=i == best and hint.text != ""))
+        augmentations.append(_hinted(sample, difficulty, hint, config, scene))
+    return augmentations, traces, dropped
+
+
+def has_control(sample: Sample, config: AugmentConfig, scene: Scene) -> bool:
+    """Whether the original input is sampled once more: a seeded share `control_fraction` of the augmented samples."""
+    draw = derive_seed(scene.seed, scene.round_index, "control", sample.sample_id) / 2**31
+    return draw < config.control_fraction
+
+
+def _hinted(sample: Sample, difficulty: Difficulty, hint: Hint, config: AugmentConfig, scene: Scene) -> Augmentation:
+    return Augmentation(
+        run_id=scene.run_id,
+        round_index=scene.round_index,
+        sample_id=sample.sample_id,
+        kind="hint" if hint.text else "none",
+        level=difficulty.level,
+        reason=hint.reason,
+        noise_sigma=None,
+        realised_sigma=None,
+        noise_seed=None,
+        video_path=sample.video_path,
+        video_sha256=sample.video_sha256 or "",
+        hint=hint.text,
+        hint_fraction=hint.fraction if hint.text else None,
+        control=bool(hint.text) and has_control(sample, config, scene),
+    )
+
+
+def _query(sample: Sample, difficulty: Difficulty) -> Query:
+    return Query(sample, "original", difficulty.group_index, sample.video_path, sample.video_sha256)

@@ -1,0 +1,40 @@
+"""Stage `curate`: the groups a round trains on, in a seeded order; groups with equal rewards are dropped, and said so.
+
+An augmented sample trains on its augmented group, every other one on its original group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from storage.digest import derive_seed
+from storage.records import Curated, Dropped, Rollout
+
+STAGE_VERSION = 1
+
+
+def curate(
+    rollouts: Iterable[Rollout], *, run_id: str, seed: int, round_index: int
+) -> tuple[list[list[Curated]], list[Dropped]]:
+    """Returns the training groups in order, each a list of its rollouts, and the groups left out with the reason."""
+    groups: dict[tuple[str, str], list[Rollout]] = {}
+    for rollout in rollouts:
+        groups.setdefault((rollout.sample_id, rollout.pass_), []).append(rollout)
+    augmented = {sample_id for sample_id, pass_ in groups if pass_ == "augmented"}
+    live, dropped = [], []
+    for (sample_id, pass_), group in sorted(groups.items()):
+        if pass_ == "control" or (pass_ == "original" and sample_id in augmented):
+            continue
+        if len({rollout.reward for rollout in group}) == 1:
+            detail = f"all {len(group)} rewards are {group[0].reward:g}: no advantage to learn from"
+            dropped.append(Dropped(run_id, round_index, "curate", group[0].pass_, sample_id, "equal_rewards", detail))
+        else:
+            live.append(sorted(group, key=lambda rollout: rollout.rollout_index))
+    order = np.random.default_rng(derive_seed(seed, "curate", round_index)).permutation(len(live))
+    return [_positioned(position, live[i]) for position, i in enumerate(order)], dropped
+
+
+def _positioned(position: int, group: Sequence[Rollout]) -> list[Curated]:
+    return [Curated(position, rollout) for rollout in group]

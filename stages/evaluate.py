@@ -1,0 +1,56 @@
+"""Stage `evaluate`: greedy responses to validation samples, graded; accuracy with its interval."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from stages.config import EvaluateConfig
+from stages.engine import Request, Sampling
+from stages.prompts import question_text, render
+from stages.rewards import grade
+from stages.rollout import Query, Scene, read_videos
+from storage.records import Dropped, Evaluation, Sample
+
+STAGE_VERSION = 1
+
+
+def evaluate(samples: Sequence[Sample], config: EvaluateConfig, scene: Scene) -> tuple[list[Evaluation], list[Dropped]]:
+    """One greedy response to each sample; a sample whose video cannot be read is dropped with the reason."""
+    queries = [Query(sample, "original", i, sample.video_path, sample.video_sha256) for i, sample in enumerate(samples)]
+    readable, videos, dropped = read_videos(queries, scene)
+    requests = [
+        Request(render(scene.processor, question_text(query.sample)), video, scene.seed)
+        for query, video in zip(readable, videos, strict=True)
+    ]
+    generations = scene.engine.generate(requests, Sampling(1, 0.0, config.max_new_tokens)) if requests else []
+    found = []
+    for query, generation in zip(readable, generations, strict=True):
+        completion, sample = generation.completions[0], query.sample
+        reward = grade(completion.text, sample)
+        found.append(
+            Evaluation(
+                run_id=scene.run_id,
+                round_index=scene.round_index,
+                policy_version=scene.policy_version,
+                sample_id=sample.sample_id,
+                problem_type=sample.problem_type,
+                response=completion.text,
+                predicted_answer=reward.predicted_answer,
+                finish_reason=completion.finish_reason,
+                reward=reward.total,
+                reward_format=reward.format,
+                reward_accuracy=reward.accuracy,
+            )
+        )
+    return found, dropped
+
+
+def wilson_interval(num_correct: int, num_samples: int, z: float = 1.96) -> tuple[float, float]:
+    """Wilson's score interval of a share, 95 % by default (Wilson 1927); (0, 1) without samples."""
+    if num_samples == 0:
+        return 0.0, 1.0
+    share, spread = num_correct / num_samples, z * z / num_samples
+    centre = (share + spread / 2) / (1 + spread)
+    half = z * math.sqrt(share * (1 - share) / num_samples + spread / (4 * num_samples)) / (1 + spread)
+    return max(0.0, centre - half), min(1.0, centre + half)

@@ -1,0 +1,138 @@
+"""Stages `rollout` and `rollout_augmented`: the engine's responses to samples, graded, one record each.
+
+Both stages do the same thing to a list of `Query`: a sample in one pass, with whatever its augmentation changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stages.config import RolloutConfig, VideoConfig
+from stages.engine import Engine, EngineError, Generation, Request, Sampling
+from stages.prompts import question_text, render
+from stages.rewards import grade, max_reward
+from storage.digest import derive_seed, sha256_file
+from storage.records import Dropped, Kind, Pass, Rollout, Sample
+from storage.video import Video, VideoError, read_video
+
+STAGE_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is asked of the engine: a sample in one pass. `video_path` and `hint` are the augmentation's, if there is one."""
+
+    sample: Sample
+    pass_: Pass
+    group_index: int
+    video_path: str
+    video_sha256: str | None
+    augmentation: Kind = "none"
+    level: float = 0.0
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Where a rollout happens: what all queries of a stage share. `locate` turns a stored video path into a local one."""
+
+    run_id: str
+    round_index: int
+    stage: str
+    seed: int
+    policy_version: int
+    engine: Engine
+    processor: Any
+    video: VideoConfig
+    locate: Callable[[str], Path]
+
+
+def roll_out(queries: Sequence[Query], config: RolloutConfig, scene: Scene) -> tuple[list[Rollout], list[Dropped]]:
+    """Samples and grades `group_size` responses to each query; a query whose video cannot be read is dropped.
+
+    Returns the rollouts in the order of the queries, and the dropped samples with their reasons.
+    """
+    readable, videos, dropped = read_videos(queries, scene)
+    seeds = [request_seed(query, scene) for query in readable]
+    prompts = [render(scene.processor, question_text(query.sample, hint=query.hint)) for query in readable]
+    requests = [Request(p, v, s) for p, v, s in zip(prompts, videos, seeds, strict=True)]
+    sampling = Sampling(config.group_size, config.temperature, config.max_new_tokens)
+    generations = scene.engine.generate(requests, sampling) if requests else []
+    rollouts = []
+    for query, request, generation in zip(readable, requests, generations, strict=True):
+        if len(generation.completions) != config.group_size:
+            raise EngineError(f"sample {query.sample.sample_id}: {len(generation.completions)} responses came back")
+        rollouts += _graded(query, request, generation, config, scene)
+    return rollouts, dropped
+
+
+def request_seed(query: Query, scene: Scene) -> int:
+    """The seed of a query's responses: a hash of (seed, round, pass, sample)."""
+    return derive_seed(scene.seed, scene.round_index, query.pass_, query.sample.sample_id)
+
+
+def read_videos(queries: Sequence[Query], scene: Scene) -> tuple[list[Query], list[Video], list[Dropped]]:
+    """The queries whose video reads and still has its recorded bytes, their frames, and the others with the reason."""
+    readable, videos, dropped = [], [], []
+    for query in queries:
+        try:
+            path = scene.locate(query.video_path)
+            video = read_video(path, scene.video.num_frames, scene.video.max_pixels)
+            if query.video_sha256 not in (None, sha256_file(path)):
+                raise VideoError(f"{path}: its bytes changed since the run began")
+        except VideoError as error:
+            sample_id = query.sample.sample_id
+            name = (scene.run_id, scene.round_index, scene.stage, query.pass_, sample_id)
+            dropped.append(Dropped(*name, reason="unreadable_video", detail=str(error)))
+            continue
+        readable.append(query)
+        videos.append(video)
+    return readable, videos, dropped
+
+
+def _graded(
+    query: Query, request: Request, generation: Generation, config: RolloutConfig, scene: Scene
+) -> list[Rollout]:
+    sample, rollouts = query.sample, []
+    for i, completion in enumerate(generation.completions):
+        reward = grade(completion.text, sample)
+        rollouts.append(
+            Rollout(
+                run_id=scene.run_id,
+                round_index=scene.round_index,
+                pass_=query.pass_,
+                sample_id=sample.sample_id,
+                group_id=f"{scene.round_index:05d}/{query.pass_}/{sample.sample_id}",
+                group_index=query.group_index,
+                rollout_index=i,
+                policy_version=scene.policy_version,
+                problem_type=sample.problem_type,
+                prompt=request.prompt,
+                prompt_token_ids=generation.prompt_token_ids,
+                response=completion.text,
+                response_token_ids=completion.token_ids,
+                engine_logprobs=completion.logprobs,
+                finish_reason=completion.finish_reason,
+                reward=reward.total,
+                reward_format=reward.format,
+                reward_accuracy=reward.accuracy,
+                reward_iou=reward.iou,
+                max_reward=max_reward(sample.problem_type),
+                predicted_answer=reward.predicted_answer,
+                seed=request.seed,
+                augmentation=query.augmentation,
+                level=query.level,
+                video_path=query.video_path,
+                video_sha256=query.video_sha256 or "",
+                frame_indices=request.video.indices,
+                video_fps=request.video.fps,
+                video_num_frames=request.video.num_file_frames,
+                min_pixels=scene.video.min_pixels,
+                max_pixels=scene.video.max_pixels,
+                temperature=config.temperature,
+            )
+        )
+    return rollouts

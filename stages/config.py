@@ -72,7 +72,7 @@ class DifficultyConfig(Config):
     window_size: Annotated[int, Field(ge=1)] = 100
     """Original groups of earlier rounds in the replay buffer, W (paper: 100)."""
     scale: Positive = 0.5
-    """|delta_R| (of rewards divided by their maximum) at which the level reaches its ceiling. Ours: the paper gives none."""
+    """|delta_R| (of rewards divided by their maximum) that gives the highest level. Ours: the paper gives none."""
     max_level: Share = 1.0
     """Ceiling of the level."""
     min_level: Share = 0.5

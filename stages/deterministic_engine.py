@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from stages.config import VideoConfig
-from stages.engine import Completion, Generation, Policy, Request, Sampling, pixel_limits, video_metadata
+from stages.engine import Completion, Generation, Policy, Request, Sampling
 from storage.digest import derive_seed
+from storage.video import pixel_limits
 
 WORDS = ("red", "green", "blue", "yellow", "circle", "square", "triangle", "left", "right", "up", "down")
 TRACES = ("It moves slowly and then stops.", "Two shapes can be seen there.", "Look at the last frame.")
@@ -32,7 +33,7 @@ class DeterministicEngine:
         from transformers import AutoProcessor
 
         self._processor: Any = AutoProcessor.from_pretrained(checkpoint)
-        self._pixels = pixel_limits(video)
+        self._pixels = pixel_limits(video.min_pixels, video.max_pixels)
 
     def load(self, policy: Policy) -> None:
         """See Engine.load."""
@@ -62,7 +63,7 @@ class DeterministicEngine:
         encoded = self._processor(
             text=[request.prompt],
             videos=[request.video.frames],
-            videos_kwargs={"video_metadata": [video_metadata(request.video)], "size": self._pixels},
+            videos_kwargs={"video_metadata": [request.video.metadata()], "size": self._pixels},
         )
         return np.array(encoded["input_ids"][0], dtype=np.int32)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -80,23 +80,6 @@ class Engine(Protocol):
 
     def release(self) -> None:
         """Frees the accelerator for the trainer; `load` takes it again."""
-
-
-def pixel_limits(video: VideoConfig) -> dict[str, int]:
-    """The limits as the video processors of transformers and vLLM name them: pixels a frame."""
-    return {"shortest_edge": video.min_pixels, "longest_edge": video.max_pixels}
-
-
-def video_metadata(video: Video) -> dict[str, Any]:
-    """What the processors need to know about frames that were sampled already."""
-    return {
-        "fps": video.fps,
-        "duration": video.num_file_frames / video.fps,
-        "total_num_frames": video.num_file_frames,
-        "frames_indices": video.indices.tolist(),
-        "video_backend": "pyav",
-        "do_sample_frames": False,
-    }
 
 
 def create_engine(config: EngineConfig, video: VideoConfig, checkpoint: Path) -> Engine:

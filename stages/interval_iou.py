@@ -13,7 +13,7 @@ Interval = tuple[float, float]
 
 
 def merged(intervals: Iterable[Interval]) -> list[Interval]:
-    """The same set of seconds as disjoint intervals in rising order; reversed, empty and non-finite ones are dropped."""
+    """The same set of seconds as disjoint intervals in rising order; reversed, empty and infinite ones are dropped."""
     result: list[Interval] = []
     for start, end in sorted((start, end) for start, end in intervals if -math.inf < start < end < math.inf):
         if result and start <= result[-1][1]:

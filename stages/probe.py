@@ -1,7 +1,7 @@
 """The probe of a checkpoint: proof that an engine holds the weights it was told to load (DESIGN.md, Parity).
 
-The trainer leaves `probe.parquet` in each checkpoint: token sequences, its own log-probs of them under the new policy and
-under the one before. After loading, the engine scores the same tokens.
+The trainer leaves `probe.parquet` in each checkpoint: token sequences, and its own log-probs of them under the new
+policy and under the one before. After loading, the engine scores the same tokens.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def check_probe(engine: Engine, policy: Policy, dtype: str) -> float:
     if not difference <= TOLERANCE[dtype]:
         raise EngineError(
             f"policy {policy.version} ({policy.path}): the engine's log-probs differ from the trainer's by "
-            f"{difference:.2g} on the probe, more than the {TOLERANCE[dtype]} allowed in {dtype}: it holds other weights"
+            f"{difference:.2g} on the probe, more than the {TOLERANCE[dtype]} allowed in {dtype}: other weights"
         )
     before = float(np.abs(engine_logps - old).mean())
     if difference >= before and float(np.abs(new - old).mean()) > TELLS_APART[dtype]:

@@ -93,8 +93,8 @@ _LABEL = r"(?:\(([A-Za-z])\)[.:]?|([A-Za-z])[.:)])"
 def _matches_choice(predicted: str, sample: Sample) -> bool:
     """Whether `predicted` names the right option; readings are tried from the most explicit to the least.
 
-    A letter (`B`, `b`); a label (`(B)`, `B.`, `B)`, `B:`), alone or with its own option's text; an option's text; a bare
-    letter with its own option's text. A letter with any other text, a second letter for one, is no answer.
+    A letter (`B`, `b`); a label (`(B)`, `B.`, `B)`, `B:`), alone or with its own option's text; an option's text; a
+    bare letter with its own option's text. A letter with any other text, a second letter for one, is no answer.
     """
     texts = {option_letter(i): _plain(option) for i, option in enumerate(sample.options)}
     if sample.answer not in texts and (texts or not re.fullmatch("[A-Z]", sample.answer)):
@@ -127,9 +127,9 @@ def _plain(text: str) -> str:
 
 # Short text
 
-_PUNCTUATION = re.escape(".,;:!?…\"'`´“”‘’«»()[]{}<>*_-–—")
+_PUNCTUATION = re.escape(".,;:!?…\"'`´“”‘’«»()[]{}<>*_-–—")  # noqa: RUF001
 # A leading sign or decimal point belongs to its number: "-5" is not "5".
-_LEADING = re.compile(rf"^(?:(?![-.]{0, 2}\d)[{_PUNCTUATION}])+")
+_LEADING = re.compile(rf"^(?:(?![-.]{{0,2}}\d)[{_PUNCTUATION}])+")
 _TRAILING = re.compile(rf"(?<![{_PUNCTUATION}])[{_PUNCTUATION}]+$")
 ARTICLES: Final = frozenset({"a", "an", "the"})
 
@@ -151,21 +151,23 @@ def _matches_text(predicted: str, sample: Sample) -> bool:
 
 # Number
 
-_UNITS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-NUMBER_WORDS: Final[dict[str, int]] = {word: value for value, word in enumerate(_UNITS)} | {
-    f"{ten} {_UNITS[unit]}" if unit else ten: 20 + 10 * index + unit
-    for index, ten in enumerate(_TENS)
-    for unit in range(10)
+_ONES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+_TEENS = [
+    "ten",
+    "eleven",
+    "twelve",
+    *(f"{stem}teen" for stem in ("thir", "four", "fif", "six", "seven", "eigh", "nine")),
+]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+NUMBER_WORDS: Final[dict[str, int]] = {word: value for value, word in enumerate(_ONES + _TEENS)} | {
+    f"{ten} {one}" if index else ten: 10 * tens + index
+    for tens, ten in enumerate(_TENS, start=2)
+    for index, one in enumerate(_ONES)
 }
 # Words that change the value of the number before them are no units.
-_SCALES = frozenset(
-    "or and to by plus minus times point over out pi squared cubed dozen dozens hundred hundreds thousand thousands "
-    "million millions billion billions trillion trillions half halves third thirds quarter quarters fourth fourths "
-    "fifth fifths sixth sixths seventh sevenths eighth eighths ninth ninths tenth tenths".split()
+_NO_UNIT = re.compile(
+    "(?:dozen|hundred|thousand|million|billion|trillion|half|third|quarter|fourth|fifth|sixth|seventh|eighth|ninth|tenth)s?"
+    "|halves|squared|cubed|pi|plus|minus|times|over|by|point|to|or|and|out"
 )
 _FRACTION = re.compile(r"([+-]?)\s*(?:(\d+)\s+)?(\d+)\s*/\s*(\d+)")
 _DECIMAL = re.compile(r"([+-]?)\s*((?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?|\.\d+)(?:e[+-]?\d{1,2})?)")
@@ -225,7 +227,7 @@ def _is_unit(text: str) -> bool:
     return len(words) <= 3 and all(
         (word[0].isalpha() or word[0] == "°")
         and all(c in "°/²³." or (c.isalpha() and not c.isnumeric()) for c in word)
-        and word not in _SCALES
+        and not _NO_UNIT.fullmatch(word)
         and word not in NUMBER_WORDS
         for word in words
     )
@@ -249,12 +251,11 @@ _EXPRESSION = re.compile(
 
 def _same_expression(predicted: str, answer: str) -> bool:
     """Whether math-verify finds two arithmetic expressions, such as `\\frac{3}{4}`, equal and finite."""
-    sides = [_expression(text) for text in (answer, predicted)]
-    if not all(sides):
+    if not (found := _expression(predicted)) or not (truth := _expression(answer)):
         return False
     from math_verify import verify
 
-    return bool(verify(*sides, timeout_seconds=None))
+    return bool(verify(truth, found, timeout_seconds=None))
 
 
 def _expression(text: str) -> list[Any]:

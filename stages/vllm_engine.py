@@ -20,10 +20,9 @@ os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
 os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
 
 from stages.config import EngineConfig, VideoConfig
-from stages.engine import Completion, EngineError, Generation, Policy, Request, Sampling, pixel_limits, video_metadata
+from stages.engine import Completion, EngineError, Generation, Policy, Request, Sampling
 from stages.probe import check_probe
-
-VISION_TOKENS = ("<|video_pad|>", "<|image_pad|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>")
+from storage.video import VISION_TOKENS, pixel_limits
 
 
 class VllmEngine:
@@ -33,7 +32,7 @@ class VllmEngine:
 
     def __init__(self, config: EngineConfig, video: VideoConfig) -> None:
         os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(config.cpu_kv_cache_gib))
-        self._config, self._pixels = config, pixel_limits(video)
+        self._config, self._pixels = config, pixel_limits(video.min_pixels, video.max_pixels)
         self._llm: Any = None
         self._forbidden: dict[int, float] = {}
 
@@ -56,7 +55,7 @@ class VllmEngine:
         prompts = [
             {
                 "prompt": request.prompt,
-                "multi_modal_data": {"video": [(request.video.frames, video_metadata(request.video))]},
+                "multi_modal_data": {"video": [(request.video.frames, request.video.metadata())]},
                 "mm_processor_kwargs": {"size": self._pixels},
             }
             for request in requests
@@ -83,7 +82,10 @@ class VllmEngine:
         outputs = self._llm.generate(prompts, SamplingParams(max_tokens=1, prompt_logprobs=0), use_tqdm=False)
         return [
             np.array(
-                [entry[token].logprob for token, entry in zip(output.prompt_token_ids[1:], output.prompt_logprobs[1:])]
+                [
+                    entry[token].logprob
+                    for token, entry in zip(output.prompt_token_ids[1:], output.prompt_logprobs[1:], strict=True)
+                ]
             )
             for output in outputs
         ]
@@ -102,7 +104,7 @@ class VllmEngine:
     def _build(self, policy: Policy) -> Any:
         from vllm import LLM
 
-        memory = {} if _on_cpu() else {"gpu_memory_utilization": self._config.gpu_memory_utilization}
+        memory: dict[str, Any] = {} if _on_cpu() else {"gpu_memory_utilization": self._config.gpu_memory_utilization}
         return LLM(
             model=str(policy.path),
             dtype=self._config.dtype,

@@ -17,6 +17,9 @@ import cv2
 import numpy as np
 
 Codec = Literal["h264", "ffv1"]
+VISION_TOKENS = ("<|video_pad|>", "<|image_pad|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>")
+"""What stands for a video in Qwen's prompts; sampled in a response, one breaks the next forward pass."""
+
 _ENCODERS: dict[str, tuple[str, str, dict[str, str]]] = {
     "h264": ("libx264", "yuv420p", {"crf": "18", "preset": "veryfast", "threads": "1"}),
     "ffv1": ("ffv1", "bgr0", {"threads": "1"}),
@@ -44,10 +47,26 @@ class Video:
     num_file_frames: int
     fps: float
 
+    def metadata(self) -> dict[str, Any]:
+        """What the processors of transformers and vLLM need to know about frames that were sampled already."""
+        return {
+            "fps": self.fps,
+            "duration": self.num_file_frames / self.fps,
+            "total_num_frames": self.num_file_frames,
+            "frames_indices": self.indices.tolist(),
+            "video_backend": "pyav",
+            "do_sample_frames": False,
+        }
+
 
 def codec_available(codec: Codec) -> bool:
     """Whether this build of FFmpeg can encode `codec`."""
     return _ENCODERS[codec][0] in av.codecs_available
+
+
+def pixel_limits(min_pixels: int, max_pixels: int) -> dict[str, int]:
+    """Limits in pixels a frame, as the video processors of transformers and vLLM name them."""
+    return {"shortest_edge": min_pixels, "longest_edge": max_pixels}
 
 
 def uniform_indices(num_file_frames: int, num_frames: int) -> np.ndarray:

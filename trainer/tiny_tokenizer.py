@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from pathlib import Path
+from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
+from transformers.utils.chat_template_utils import render_jinja_template
 
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 SPECIAL = (
@@ -58,3 +59,18 @@ def train_tokenizer(corpus: Iterable[str], *, max_tokens: int = 700) -> PreTrain
         chat_template=CHAT_TEMPLATE,
         model_max_length=2048,
     )
+
+
+class ChatTemplate:
+    """The chat template without a tokenizer: renders the warm-up's prompts before there is a vocabulary."""
+
+    def apply_chat_template(
+        self, conversation: list[dict[str, Any]], *, tokenize: bool = False, add_generation_prompt: bool = False
+    ) -> str:
+        """The text of a conversation, as the checkpoint's processor renders it."""
+        if tokenize:
+            raise ValueError("ChatTemplate has no tokenizer; call it with tokenize=False")
+        rendered, _ = render_jinja_template(
+            [conversation], chat_template=CHAT_TEMPLATE, add_generation_prompt=add_generation_prompt
+        )
+        return str(rendered[0])

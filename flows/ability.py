@@ -27,7 +27,12 @@ def sample_responses(
 ) -> list[list[str]]:
     """`num_responses` decoded responses to each (user text, uint8 [T, H, W, 3] frames); uses torch's global seed."""
     config = model.config
-    banned = [[config.video_token_id], [config.image_token_id], [config.vision_start_token_id], [config.vision_end_token_id]]
+    banned = [
+        [config.video_token_id],
+        [config.image_token_id],
+        [config.vision_start_token_id],
+        [config.vision_end_token_id],
+    ]
     found: list[list[str]] = []
     for start in range(0, len(texts), chunk):
         frames = list(videos[start : start + chunk])

@@ -46,6 +46,7 @@ def answer_text(sample: Sample) -> str:
 def render(processor: Any, text: str) -> str:
     """The chat template of `processor` (of transformers) around one video and `text`, ready to generate from."""
     content = [{"type": "video"}, {"type": "text", "text": text}]
-    return processor.apply_chat_template(
+    text_of_prompt: str = processor.apply_chat_template(
         [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
     )
+    return text_of_prompt

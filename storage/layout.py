@@ -17,6 +17,7 @@ SETTINGS = "settings"
 LOCK = "lock"
 VIEWS = "views.sql"
 VIDEOS = "videos"
+DATA = "data"
 LOGS = "logs"
 ROUNDS = "rounds"
 MANIFEST = "manifest.json"
@@ -56,6 +57,11 @@ def sidecar_name(index: int) -> str:
 def empty_table(table: str) -> str:
     """The file that holds the columns of `table` and no row."""
     return f"empty/{table}.parquet"
+
+
+def samples_table(data_digest: str) -> str:
+    """The file that holds every sample of the run."""
+    return f"samples/{data_digest[:16]}.parquet"
 
 
 def video_file(sha256: str) -> str:

@@ -173,6 +173,11 @@ def _read(files: Files, path: str, sha256: str) -> Any:
         raise DamagedRun(f"{files.full(path)}: a committed shard is missing; redo its stage with --force") from error
     if sha256_bytes(data) != sha256:
         raise DamagedRun(f"{files.full(path)}: its bytes differ from the committed digest; redo its stage with --force")
+    return parquet_table(data)
+
+
+def parquet_table(data: bytes) -> Any:
+    """The Arrow table in the bytes of a Parquet file."""
     return pq.read_table(io.BytesIO(data))
 
 

@@ -23,6 +23,8 @@ def views_sql(run: Run, name_file: Callable[[str], str]) -> str:
 
 def table_files(run: Run, table: str) -> list[str]:
     """The run's files that hold `table` now: an empty one for its columns, then the current attempts' shards."""
+    if table == "samples":
+        return [layout.samples_table(run.identity.data)]
     found = [layout.empty_table(table)]
     for address in run.ledger.addresses():
         manifest = run.ledger.current(address)

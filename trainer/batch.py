@@ -98,15 +98,14 @@ def collate(groups: Sequence[Group], device: torch.device) -> Batch:
         prompt = torch.as_tensor(rollout.prompt_token_ids.astype(np.int64))
         types[i, : len(prompt)] = 2 * (prompt == group.video_token_id).to(device, torch.int32)
     responses = [torch.as_tensor(r.response_token_ids.astype(np.int64)) for _, r in rows]
+    features: Any = tuple(group.features for group, _ in rows)
     inputs = {
         "input_ids": input_ids,
         "attention_mask": attention.long(),
         "mm_token_type_ids": types,
         "video_grid_thw": torch.cat([group.grid_thw for group, _ in rows]),
         "second_per_grid_ts": torch.tensor([group.second_per_grid for group, _ in rows], device=device),
-        "mm_encoder_outputs": {
-            "video": BaseModelOutputWithPooling(pooler_output=tuple(group.features for group, _ in rows))
-        },
+        "mm_encoder_outputs": {"video": BaseModelOutputWithPooling(pooler_output=features)},
     }
     return Batch(
         inputs=inputs,

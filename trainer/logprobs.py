@@ -31,4 +31,5 @@ def response_logprobs(model: Any, batch: Batch, forbidden: Sequence[int]) -> Ten
 def text_logprobs(model: Any, token_ids: Tensor) -> Tensor:
     """float32 [T - 1]: log-prob of each token of a text [T] after its first, temperature 1, nothing masked."""
     logits = model(input_ids=token_ids[None], use_cache=False).logits[0].float()
-    return logits[:-1].log_softmax(-1).gather(-1, token_ids[1:, None]).squeeze(-1)
+    logprobs: Tensor = logits[:-1].log_softmax(-1).gather(-1, token_ids[1:, None]).squeeze(-1)
+    return logprobs

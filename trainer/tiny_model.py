@@ -68,7 +68,7 @@ def tiny_config(tokenizer: PreTrainedTokenizerFast) -> Qwen2_5_VLConfig:
 
 
 def tiny_processor(tokenizer: PreTrainedTokenizerFast) -> Qwen2_5_VLProcessor:
-    """The processor: 14-pixel patches, 2 x 2 merged, frame pairs; frames of 56 x 56 to 112 x 112 pixels stay as they are."""
+    """The processor: 14-pixel patches, 2 x 2 merged, frame pairs; 56 x 56 to 112 x 112 pixels stay as they are."""
     size = {"shortest_edge": MIN_PIXELS, "longest_edge": MAX_PIXELS}
     image = Qwen2VLImageProcessor(size=size, patch_size=14, merge_size=2, temporal_patch_size=2)
     video = Qwen2VLVideoProcessor(

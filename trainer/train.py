@@ -84,13 +84,14 @@ class _Training:
 
     @property
     def device(self) -> torch.device:
-        return self.accelerator.device
+        device: torch.device = self.accelerator.device
+        return device
 
     def run(self) -> int:
         before = measure(self._unwrapped(), self.processor)
         groups = []
-        for i, rollouts in enumerate(self.inputs.groups):
-            groups.append(encode_group(rollouts, self._unwrapped(), self.processor, self.inputs.locate, self.device))
+        for i, group in enumerate(self.inputs.groups):
+            groups.append(encode_group(group, self._unwrapped(), self.processor, self.inputs.locate, self.device))
             self.progress("encode videos", i + 1, len(self.inputs.groups))
         stored = self._old_logprobs(groups)
         steps: list[TrainStep] = []

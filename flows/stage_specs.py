@@ -1,0 +1,101 @@
+"""What each stage depends on: its version, its own settings, its inputs. Together they are its key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flows.config import RunConfig
+from stages import augment, curate, difficulty, evaluate, rollout, select
+from storage.layout import address
+from storage.run import Settings
+from storage.staleness import StageSettings
+
+TRAIN_VERSION = 1  # trainer.train.STAGE_VERSION, which cannot be read without loading torch; a test holds them equal
+
+
+@dataclass(frozen=True)
+class StageSpec:
+    """A stage as the round sees it. inputs: round -> addresses (or roots) whose digests are part of the key."""
+
+    name: str
+    version: int
+    settings: Callable[[RunConfig], dict[str, Any]]
+    inputs: Callable[[RunConfig, int], list[str]]
+
+
+def policy_address(round_index: int) -> str:
+    """Where the policy that enters a round comes from."""
+    return address(round_index - 1, "train") if round_index else "initial_policy"
+
+
+def window_rounds(config: RunConfig, round_index: int) -> range:
+    """The earlier rounds that can hold the last `window_size` groups; a round has at most `samples_per_round`.
+
+    One round more than a full window needs, because dropped samples leave rounds short.
+    """
+    needed = -(-config.difficulty.window_size // config.select.samples_per_round) + 1
+    return range(max(0, round_index - needed), round_index)
+
+
+def _generation(config: RunConfig) -> dict[str, Any]:
+    engine = config.engine.model_dump(include={"type", "dtype"})
+    return {"rollout": config.rollout.model_dump(), "video": config.video.model_dump(), "engine": engine}
+
+
+def _augment(config: RunConfig) -> dict[str, Any]:
+    return {"augment": config.augment.model_dump(), **_generation(config)}
+
+
+def _evaluate(config: RunConfig) -> dict[str, Any]:
+    generation = _generation(config)
+    return {
+        "evaluate": config.evaluate.model_dump(exclude={"every"}),
+        **{k: generation[k] for k in ("video", "engine")},
+    }
+
+
+def _difficulty_inputs(config: RunConfig, r: int) -> list[str]:
+    return [address(earlier, "rollout") for earlier in window_rounds(config, r)] + [address(r, "rollout")]
+
+
+SPECS: dict[str, StageSpec] = {
+    spec.name: spec
+    for spec in (
+        StageSpec("select", select.STAGE_VERSION, lambda c: c.select.model_dump(), lambda c, r: ["data"]),
+        StageSpec(
+            "rollout", rollout.STAGE_VERSION, _generation, lambda c, r: [address(r, "select"), policy_address(r)]
+        ),
+        StageSpec("difficulty", difficulty.STAGE_VERSION, lambda c: c.difficulty.model_dump(), _difficulty_inputs),
+        StageSpec(
+            "augment", augment.STAGE_VERSION, _augment, lambda c, r: [address(r, "difficulty"), policy_address(r)]
+        ),
+        StageSpec(
+            "rollout_augmented",
+            rollout.STAGE_VERSION,
+            _generation,
+            lambda c, r: [address(r, "augment"), address(r, "rollout"), policy_address(r)],
+        ),
+        StageSpec(
+            "curate",
+            curate.STAGE_VERSION,
+            lambda c: c.curate.model_dump(),
+            lambda c, r: [address(r, "rollout"), address(r, "rollout_augmented")],
+        ),
+        StageSpec(
+            "train",
+            TRAIN_VERSION,
+            lambda c: c.train.model_dump(),
+            lambda c, r: [address(r, "curate"), policy_address(r), "initial_policy"],
+        ),
+        StageSpec("evaluate", evaluate.STAGE_VERSION, _evaluate, lambda c, r: ["data", policy_address(r)]),
+    )
+}
+ROUND_STAGES = [name for name in SPECS if name != "evaluate"]
+
+
+def run_settings(config: RunConfig) -> Settings:
+    """The settings a run stores: the whole configuration, and each stage's part."""
+    stages = {name: StageSettings(spec.version, spec.settings(config)) for name, spec in SPECS.items()}
+    return Settings(config.model_dump(), stages)

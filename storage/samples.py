@@ -1,0 +1,70 @@
+"""The sample table of a run: every sample with its video's digest, written once when the run begins.
+
+The digest of the annotations is part of the run's identity, so a changed data set is noticed; the digest of each video
+is checked whenever a stage reads it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from storage import layout, schema, shards
+from storage.digest import sha256_file, sha256_value
+from storage.files import Files
+from storage.records import Sample
+
+
+def data_digest(samples: Sequence[Sample], root: Path) -> str:
+    """Digest of all annotations; videos count by their path relative to the data's `root`, wherever that is."""
+    rows = [
+        dataclasses.asdict(dataclasses.replace(s, video_path=os.path.relpath(s.video_path, root), video_sha256=None))
+        for s in samples
+    ]
+    return sha256_value(sorted(rows, key=lambda row: str(row["sample_id"])))
+
+
+def write_samples(
+    files: Files, digest: str, samples: Sequence[Sample], progress: Callable[[str, int, int], None]
+) -> None:
+    """Hashes every video and writes the sample table, unless it is there. An unreadable video has no digest.
+
+    Paths inside the run are stored relative to it.
+    """
+    if files.exists(layout.samples_table(digest)):
+        return
+    rows = []
+    with ThreadPoolExecutor() as pool:
+        hashed = pool.map(lambda sample: _hashed(sample.video_path), samples)
+        for i, (sample, sha256) in enumerate(zip(samples, hashed, strict=True)):
+            path = stored_path(files, sample.video_path)
+            rows.append(dataclasses.replace(sample, video_path=path, video_sha256=sha256))
+            progress("hash videos", i + 1, len(samples))
+    files.create(layout.samples_table(digest), shards.parquet_bytes("samples", rows))
+
+
+def read_samples(files: Files, digest: str) -> list[Sample]:
+    """The samples of the run, in the data set's order."""
+    return schema.from_table(Sample, shards.parquet_table(files.read(layout.samples_table(digest))))
+
+
+def stored_path(files: Files, path: str) -> str:
+    """`path` as a table holds it: relative to the run if inside it, else absolute."""
+    root = Path(files.full("")).resolve() if files.is_local else None
+    resolved = Path(path).resolve()
+    return resolved.relative_to(root).as_posix() if root and resolved.is_relative_to(root) else str(resolved)
+
+
+def local_path(files: Files, path: str) -> Path:
+    """A stored path as a file of this machine."""
+    return Path(path) if Path(path).is_absolute() else files.local(path)
+
+
+def _hashed(path: str) -> str | None:
+    try:
+        return sha256_file(path)
+    except OSError:
+        return None

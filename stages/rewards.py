@@ -12,12 +12,13 @@ To add a problem type: name it in `storage.records.ProblemType`, write its match
 from __future__ import annotations
 
 import logging
+import math
 import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Final
+from typing import Final
 
 from stages.prompts import option_letter
 from storage.records import ProblemType, Sample
@@ -250,38 +251,38 @@ _EXPRESSION = re.compile(
 
 
 def _same_expression(predicted: str, answer: str) -> bool:
-    """Whether math-verify finds two arithmetic expressions, such as `\\frac{3}{4}`, equal and finite."""
-    if not (found := _expression(predicted)) or not (truth := _expression(answer)):
+    """Whether two arithmetic expressions, such as `\\frac{3}{4}`, have the same finite value, to twelve digits."""
+    if (found := _expression(predicted)) is None or (truth := _expression(answer)) is None:
         return False
-    from math_verify import verify
-
-    return bool(verify(truth, found, timeout_seconds=None))
+    return math.isclose(found, truth, rel_tol=1e-12, abs_tol=1e-12)
 
 
-def _expression(text: str) -> list[Any]:
-    """`text` as math-verify reads it; [] for what is not plain arithmetic or has no finite value.
+def _expression(text: str) -> float | None:
+    """The value of `text` as math-verify parses it; None for what is not plain arithmetic or has no finite real value.
 
     math-verify's timeouts are off: they are signals, which fail outside the main thread. So the input is bounded
-    instead: its alphabet, its length, its brackets, and no powers of roots (seconds to minutes in sympy).
+    instead (alphabet, length, brackets, one power), and its value is computed, not `verify`d: that simplifies
+    symbols, and `\\sqrt{\\sqrt{2/7.5}*\\sqrt{\\sqrt{2}}}` takes it minutes.
     """
-    number = read_number(text)
-    if number is not None:
-        text = f"\\frac{{{number.value.numerator}}}{{{number.value.denominator}}}"
-    elif (
-        len(text := " ".join(text.strip().strip("$").split())) > _LONGEST
+    if (number := read_number(text)) is not None:
+        return float(number.value)
+    text = " ".join(text.strip().strip("$").split())
+    if (
+        len(text) > _LONGEST
         or not _EXPRESSION.fullmatch(text)
         or text.count("(") > 4
         or text.count("{") > 8
         or text.count("^") > 1
-        or ("^" in text and ("sqrt" in text or not re.search(r"\^(?:[0-9]|\{[0-9]{1,2}\})(?![0-9.])", text)))
+        or ("^" in text and not re.search(r"\^(?:[0-9]|\{[0-9]{1,2}\})(?![0-9.])", text))
     ):
-        return []
+        return None
     # Imported here: sympy takes over a second to load, and few answers come this far.
     from math_verify import LatexExtractionConfig, parse
 
     logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that timeouts are off
     found = parse(f"${text}$", [LatexExtractionConfig()], fallback_mode="no_fallback", parsing_timeout=None)
-    return [value for value in found if getattr(value, "is_finite", False)]
+    value = found[0].evalf(20) if found else None
+    return float(value) if getattr(value, "is_Number", False) and value.is_finite else None
 
 
 _MATCHERS: dict[ProblemType, Callable[[str, Sample], bool]] = {

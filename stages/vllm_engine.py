@@ -55,7 +55,7 @@ class VllmEngine:
         prompts = [
             {
                 "prompt": request.prompt,
-                "multi_modal_data": {"video": [(request.video.frames, request.video.metadata())]},
+                "multi_modal_data": {"video": [(request.video.frames, {**request.video.metadata(), "do_sample_frames": False})]},
                 "mm_processor_kwargs": {"size": self._pixels},
             }
             for request in requests

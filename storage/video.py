@@ -55,7 +55,6 @@ class Video:
             "total_num_frames": self.num_file_frames,
             "frames_indices": self.indices.tolist(),
             "video_backend": "pyav",
-            "do_sample_frames": False,
         }
 
 

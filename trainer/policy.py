@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from storage.video import VISION_TOKENS
@@ -13,6 +14,7 @@ from storage.video import VISION_TOKENS
 
 def load_policy(checkpoint: Path, *, trainable: bool) -> Any:
     """The model in float32; evaluation mode either way (it has no dropout), gradients on the language model alone."""
+    transformers.utils.logging.disable_progress_bar()
     model = AutoModelForImageTextToText.from_pretrained(checkpoint, dtype=torch.float32, attn_implementation="sdpa")
     model.eval()
     model.requires_grad_(trainable)

@@ -24,6 +24,8 @@ from stages.engine import Completion, EngineError, Generation, Policy, Request, 
 from stages.probe import check_probe
 from storage.video import VISION_TOKENS, pixel_limits
 
+CPU_BATCHED_TOKENS = 8192
+
 
 class VllmEngine:
     """Generates with vLLM in this process."""
@@ -104,7 +106,13 @@ class VllmEngine:
     def _build(self, policy: Policy) -> Any:
         from vllm import LLM
 
-        memory: dict[str, Any] = {} if _on_cpu() else {"gpu_memory_utilization": self._config.gpu_memory_utilization}
+        if _on_cpu():
+            # A chunked prefill rewinds a seeded request's generator, which vLLM 0.32 cannot do on a CPU ("CPU Generator
+            # does not use offset"): prefill whole prompts, several a step.
+            batched = max(self._config.max_model_len, CPU_BATCHED_TOKENS)
+            device: dict[str, Any] = {"enable_chunked_prefill": False, "max_num_batched_tokens": batched}
+        else:
+            device = {"gpu_memory_utilization": self._config.gpu_memory_utilization, "enable_sleep_mode": True}
         return LLM(
             model=str(policy.path),
             dtype=self._config.dtype,
@@ -114,9 +122,8 @@ class VllmEngine:
             distributed_executor_backend="uni",
             limit_mm_per_prompt={"video": 1, "image": 1},
             logprobs_mode="processed_logprobs",
-            enable_sleep_mode=not _on_cpu(),
             disable_log_stats=True,
-            **memory,
+            **device,
         )
 
     def _swap_in_place(self, policy: Policy) -> None:

@@ -128,7 +128,7 @@ def _plain(text: str) -> str:
 
 # Short text
 
-_PUNCTUATION = re.escape(".,;:!?…\"'`´“”‘’«»()[]{}<>*_-–—")  # noqa: RUF001
+_PUNCTUATION = re.escape(".,;:!?…\"'`´“”‘’«»()[]{}<>*_-–—")
 # A leading sign or decimal point belongs to its number: "-5" is not "5".
 _LEADING = re.compile(rf"^(?:(?![-.]{{0,2}}\d)[{_PUNCTUATION}])+")
 _TRAILING = re.compile(rf"(?<![{_PUNCTUATION}])[{_PUNCTUATION}]+$")
@@ -281,8 +281,9 @@ def _expression(text: str) -> float | None:
 
     logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that timeouts are off
     found = parse(f"${text}$", [LatexExtractionConfig()], fallback_mode="no_fallback", parsing_timeout=None)
-    value = found[0].evalf(20) if found else None
-    return float(value) if getattr(value, "is_Number", False) and value.is_finite else None
+    if not found or not (value := found[0].evalf(20)).is_Number or not value.is_finite:
+        return None
+    return float(value)
 
 
 _MATCHERS: dict[ProblemType, Callable[[str, Sample], bool]] = {

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.rewards import NUMBER_WORDS, Reward, extract_answer, grade, max_reward, normalise_text, read_number
-from storage.records import Sample
+from storage.records import ProblemType, Sample
 
 COLOURS = Sample("colours", "v.avi", "Which?", "B", "multiple_choice", ("red ball", "blue ball", "Blue ball on a box"))
 LETTERS = Sample("letters", "v.avi", "Which?", "A", "multiple_choice", ("B", "A"))
@@ -205,6 +205,10 @@ ANSWERS = [
     (number("Infinity"), "1e400", 0),
     (number("1e400"), "1e400", 0),
     (number("3"), "9**9**9**9", 0),
+    (number("3"), "\\sqrt{\\sqrt{2/7.5}*\\sqrt{\\sqrt{2}}}", 0),  # minutes in a symbolic comparison
+    (number("3"), "(\\sqrt{2}+\\sqrt{3}+\\sqrt{5}+\\sqrt{7})^{99}", 0),
+    (number("3"), "\\sqrt{-9}", 0),
+    (number("0"), "\\sqrt{2}-\\sqrt{2}", 1),
     (number("3"), "9^{9^{9^{9}}}", 0),
     (number("3"), "1e999999999", 0),
     (number("3"), "__import__('os').system('true')", 0),
@@ -259,16 +263,16 @@ def test_predicted_answer_is_none_without_an_accepted_block() -> None:
 
 
 @pytest.mark.parametrize("problem_type", ["multiple_choice", "number", "short_text"])
-def test_the_largest_reward_can_be_earned(problem_type: str) -> None:
+def test_the_largest_reward_can_be_earned(problem_type: ProblemType) -> None:
     sample = {s.problem_type: s for s in (COLOURS, number("3"), WORD)}[problem_type]
     response = f"<think>x</think><answer>{sample.answer}</answer>"
     assert grade(response, sample).total == max_reward(problem_type) == 2.0
 
 
 def test_an_unknown_problem_type_is_refused() -> None:
-    sample = Sample("s7", "v.avi", "Where?", "1-2", "grounding")
+    sample = Sample("s7", "v.avi", "Where?", "1-2", "grounding")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"s7.*grounding.*multiple_choice"):
-        grade("", Sample("s7", "v.avi", "Where?", "1-2", "grounding"))
+        grade("", sample)
     with pytest.raises(ValueError, match="grounding"):
         max_reward(sample.problem_type)
 

@@ -23,6 +23,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from storage.records import Rollout
 from storage.video import pixel_limits, read_video
+from trainer.positions import mrope_positions
 
 
 class ParityError(Exception):
@@ -37,7 +38,6 @@ class Group:
     features: Tensor
     grid_thw: Tensor
     second_per_grid: float
-    video_token_id: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,32 +79,29 @@ def encode_group(
     with torch.no_grad():
         pixels, grid = encoded["pixel_values_videos"].to(device), encoded["video_grid_thw"].to(device)
         features = torch.cat(model.model.get_video_features(pixels, grid, return_dict=True).pooler_output)
-    token_id = model.config.video_token_id
-    placeholders = int((trainer_ids == token_id).sum())
+    placeholders = int((trainer_ids == model.config.video_token_id).sum())
     if placeholders != len(features):
         raise ParityError(f"sample {first.sample_id}: {placeholders} video placeholders, but {len(features)} features")
-    return Group(rollouts, features, grid, float(encoded["second_per_grid_ts"][0]), token_id)
+    return Group(rollouts, features, grid, float(encoded["second_per_grid_ts"][0]))
 
 
-def collate(groups: Sequence[Group], device: torch.device) -> Batch:
-    """The rows of `groups` as one right-padded batch on `device`."""
+def collate(groups: Sequence[Group], config: Any, device: torch.device) -> Batch:
+    """The rows of `groups` as one right-padded batch on `device`; `config` is the model's."""
     rows = [(group, rollout) for group in groups for rollout in group.rollouts]
     ids = [_ids(r.prompt_token_ids, r.response_token_ids) for _, r in rows]
     input_ids = pad_sequence(ids, batch_first=True).to(device)
     lengths = torch.tensor([len(row) for row in ids])
     attention = (torch.arange(input_ids.shape[1])[None] < lengths[:, None]).to(device)
-    types = torch.zeros_like(input_ids, dtype=torch.int32)
-    for i, (group, rollout) in enumerate(rows):
-        prompt = torch.as_tensor(rollout.prompt_token_ids.astype(np.int64))
-        types[i, : len(prompt)] = 2 * (prompt == group.video_token_id).to(device, torch.int32)
+    positions = [
+        mrope_positions(row, group.grid_thw[0], group.second_per_grid, config)
+        for row, (group, _) in zip(input_ids.cpu(), rows, strict=True)
+    ]
     responses = [torch.as_tensor(r.response_token_ids.astype(np.int64)) for _, r in rows]
     features: Any = tuple(group.features for group, _ in rows)
     inputs = {
         "input_ids": input_ids,
         "attention_mask": attention.long(),
-        "mm_token_type_ids": types,
-        "video_grid_thw": torch.cat([group.grid_thw for group, _ in rows]),
-        "second_per_grid_ts": torch.tensor([group.second_per_grid for group, _ in rows], device=device),
+        "position_ids": torch.stack(positions, dim=1).to(device),
         "mm_encoder_outputs": {"video": BaseModelOutputWithPooling(pooler_output=features)},
     }
     return Batch(

@@ -21,7 +21,7 @@ from transformers import (
     Qwen2VLVideoProcessor,
 )
 
-from trainer.tiny_tokenizer import CHAT_TEMPLATE, train_tokenizer
+from trainer.tiny_tokenizer import CHAT_TEMPLATE, END, PAD, train_tokenizer
 
 HIDDEN_SIZE = 128
 MIN_PIXELS = 56 * 56
@@ -31,10 +31,7 @@ EMBEDDING_MULTIPLE = 64
 
 def tiny_config(tokenizer: PreTrainedTokenizerFast) -> Qwen2_5_VLConfig:
     """The architecture: 4 language layers and 3 vision layers of width 128, attention heads of size 32."""
-    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in tokenizer.all_special_tokens}
-    pad, end = tokenizer.pad_token_id, tokenizer.eos_token_id
-    token_id = tokenizer.convert_tokens_to_ids
-    assert ids
+    ids = tokenizer.get_vocab()
     return Qwen2_5_VLConfig(
         text_config={
             "vocab_size": -(-len(tokenizer) // EMBEDDING_MULTIPLE) * EMBEDDING_MULTIPLE,
@@ -46,9 +43,9 @@ def tiny_config(tokenizer: PreTrainedTokenizerFast) -> Qwen2_5_VLConfig:
             "max_position_embeddings": 2048,
             "initializer_range": 0.05,
             "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [4, 6, 6]},
-            "bos_token_id": pad,
-            "eos_token_id": end,
-            "pad_token_id": pad,
+            "bos_token_id": ids[PAD],
+            "eos_token_id": ids[END],
+            "pad_token_id": ids[PAD],
         },
         vision_config={
             "depth": 3,
@@ -59,10 +56,10 @@ def tiny_config(tokenizer: PreTrainedTokenizerFast) -> Qwen2_5_VLConfig:
             "fullatt_block_indexes": [0, 1, 2],
             "initializer_range": 0.05,
         },
-        image_token_id=token_id("<|image_pad|>"),
-        video_token_id=token_id("<|video_pad|>"),
-        vision_start_token_id=token_id("<|vision_start|>"),
-        vision_end_token_id=token_id("<|vision_end|>"),
+        image_token_id=ids["<|image_pad|>"],
+        video_token_id=ids["<|video_pad|>"],
+        vision_start_token_id=ids["<|vision_start|>"],
+        vision_end_token_id=ids["<|vision_end|>"],
         tie_word_embeddings=True,
     )
 
@@ -90,9 +87,9 @@ def build(corpus: Iterable[str], *, seed: int = 0) -> tuple[Qwen2_5_VLForConditi
         torch.manual_seed(seed)
         model = Qwen2_5_VLForConditionalGeneration(config)
     model.generation_config = GenerationConfig(
-        bos_token_id=config.text_config.bos_token_id,
-        eos_token_id=config.text_config.eos_token_id,
-        pad_token_id=config.text_config.pad_token_id,
+        bos_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
     )
     return model, tiny_processor(tokenizer)
 

@@ -14,11 +14,12 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 from transformers import PreTrainedTokenizerFast
 from transformers.utils.chat_template_utils import render_jinja_template
 
+PAD, END = "<|endoftext|>", "<|im_end|>"
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 SPECIAL = (
-    "<|endoftext|>",
+    PAD,
     "<|im_start|>",
-    "<|im_end|>",
+    END,
     "<|vision_start|>",
     "<|vision_end|>",
     "<|image_pad|>",
@@ -52,8 +53,8 @@ def train_tokenizer(corpus: Iterable[str], *, max_tokens: int = 700) -> PreTrain
     tokenizer.add_tokens([AddedToken(token, normalized=False, special=False) for token in TAGS])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
+        eos_token=END,
+        pad_token=PAD,
         padding_side="left",
         clean_up_tokenization_spaces=False,
         chat_template=CHAT_TEMPLATE,
@@ -70,7 +71,7 @@ class ChatTemplate:
         """The text of a conversation, as the checkpoint's processor renders it."""
         if tokenize:
             raise ValueError("ChatTemplate has no tokenizer; call it with tokenize=False")
-        rendered, _ = render_jinja_template(
+        rendered: Any = render_jinja_template(
             [conversation], chat_template=CHAT_TEMPLATE, add_generation_prompt=add_generation_prompt
         )
-        return str(rendered[0])
+        return str(rendered[0][0])

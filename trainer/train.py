@@ -125,7 +125,7 @@ class _Training:
         return {(row.group_id, row.rollout_index): row for row in found}
 
     def _score(self, model: Any, group: Group) -> list[np.ndarray]:
-        batch = collate([group], self.device)
+        batch = collate([group], model.config, self.device)
         with torch.no_grad(), self.accelerator.autocast():
             logps = response_logprobs(model, batch, self.forbidden).cpu().numpy()
         return [row[: len(rollout.response_token_ids)] for row, rollout in zip(logps, group.rollouts, strict=True)]
@@ -193,7 +193,7 @@ class _Training:
         self, groups: Sequence[Group], num_groups: int, stored: dict[tuple[str, int], OldLogprobs]
     ) -> _Part:
         """Adds the gradient of some of a step's `num_groups` groups; every group weighs the same."""
-        batch = collate(groups, self.device)
+        batch = collate(groups, self._unwrapped().config, self.device)
         rollouts = [rollout for group in groups for rollout in group.rollouts]
         rows = [stored[r.group_id, r.rollout_index] for r in rollouts]
         old, ref = (
@@ -214,7 +214,7 @@ class _Training:
     def _padded(self, rows: Sequence[np.ndarray], mask: Tensor) -> Tensor:
         result = torch.zeros(mask.shape, device=self.device)
         for i, row in enumerate(rows):
-            result[i, : len(row)] = torch.as_tensor(row)
+            result[i, : len(row)] = torch.tensor(row)
         return result
 
     def _save(self, before: list[np.ndarray]) -> None:

@@ -106,7 +106,7 @@ def teach_responses(
             order += rng.permutation(len(examples)).tolist()
         chosen, order = order[: schedule.batch_size], order[schedule.batch_size :]
         rows = [examples[i].clip for i in chosen]
-        batch = collate([encoded[i] for i in chosen], clips, rows, model.config.video_token_id)
+        batch = collate([encoded[i] for i in chosen], clips, rows, model.config)
         losses.append(_step(model(**batch).loss, optimizer, scheduler))
         if step % 50 == 49:
             logger.info("response step %d: loss %.4f", step + 1, np.mean(losses[-20:]))
@@ -127,7 +127,7 @@ def _optimizer(parameters: Any, schedule: Schedule) -> tuple[torch.optim.Optimiz
 
 def _step(loss: torch.Tensor, optimizer: torch.optim.Optimizer, scheduler: Any) -> float:
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     torch.nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], 1.0)
     optimizer.step()
     scheduler.step()

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from trainer.positions import mrope_positions
+
 IGNORED = -100
 
 
@@ -64,7 +66,7 @@ def encode(tokenizer: Any, example: Example, num_video_tokens: int) -> tuple[lis
 
 
 def collate(
-    encoded: Sequence[tuple[list[int], int]], clips: Clips, rows: Sequence[int], video_id: int
+    encoded: Sequence[tuple[list[int], int]], clips: Clips, rows: Sequence[int], config: Any
 ) -> dict[str, torch.Tensor]:
     """The model's inputs for a batch, [N, T] padded on the right, with `labels` on response tokens only."""
     longest = max(len(ids) for ids, _ in encoded)
@@ -76,12 +78,12 @@ def collate(
         labels[row, num_prompt : len(ids)] = torch.tensor(ids[num_prompt:])
         mask[row, : len(ids)] = 1
     patches, grid = clips.vision(rows)
+    positions = [mrope_positions(row, clips.grid[0], clips.seconds_per_pair, config) for row in input_ids]
     return {
         "input_ids": input_ids,
         "attention_mask": mask,
-        "mm_token_type_ids": (input_ids == video_id).long() * 2,
+        "position_ids": torch.stack(positions, dim=1),
         "pixel_values_videos": patches,
         "video_grid_thw": grid,
-        "second_per_grid_ts": torch.full((len(encoded),), clips.seconds_per_pair),
         "labels": labels,
     }

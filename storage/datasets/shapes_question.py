@@ -135,7 +135,7 @@ def first(rng: np.random.Generator, difficulty: float) -> Drawn:
     later = sorted(colours[1:])
     names = ", ".join(later[:-1]) + " and " + later[-1] if len(later) > 1 else later[0]
     evidence = f"{names.capitalize()} {'come' if len(later) > 1 else 'comes'} later."
-    conclusion = f"{colours[0].capitalize()} is first"
+    conclusion = f"The first is {colours[0]}"
     return Drawn(things, "Which colour appears first?", colours[0], evidence, conclusion, (*colours, *COLOURS))
 
 

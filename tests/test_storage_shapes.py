@@ -1,0 +1,148 @@
+"""The embedded data set: same seed same bytes, real videos, answers that follow from what was drawn."""
+
+import hashlib
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.leak import leaks
+from storage.datasets import shapes
+from storage.datasets.shapes_scene import DIRECTIONS, FPS, FRAME_SIZE, NUM_FRAMES, Thing, cell_labels
+from storage.records import Sample
+from storage.video import read_video
+
+NUM_TRAIN, NUM_VALIDATION = 160, 20
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("shapes")
+    shapes.generate(root, seed=7, num_train=NUM_TRAIN, num_validation=NUM_VALIDATION)
+    return root
+
+
+def _digests(root: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_same_seed_same_bytes_and_another_seed_other_videos(tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        shapes.generate(tmp_path / name, seed=seed, num_train=6, num_validation=2)
+    assert _digests(tmp_path / "a") == _digests(tmp_path / "b")
+    assert _digests(tmp_path / "a") != _digests(tmp_path / "c")
+
+
+def test_a_longer_training_split_begins_with_the_shorter_one(tmp_path: Path) -> None:
+    for name, number in (("short", 4), ("long", 8)):
+        shapes.generate(tmp_path / name, seed=1, num_train=number, num_validation=2)
+    short, long = _digests(tmp_path / "short"), _digests(tmp_path / "long")
+    assert all(long[name] == digest for name, digest in short.items() if name.endswith(".mp4"))
+
+
+def test_a_finished_data_set_is_left_alone_and_other_arguments_are_refused(tmp_path: Path) -> None:
+    shapes.generate(tmp_path, seed=1, num_train=2, num_validation=1)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    shapes.generate(tmp_path, seed=1, num_train=2, num_validation=1)
+    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    with pytest.raises(ValueError, match="use another folder"):
+        shapes.generate(tmp_path, seed=2, num_train=2, num_validation=1)
+
+
+def test_an_interrupted_generation_is_completed(tmp_path: Path) -> None:
+    shapes.generate(tmp_path, seed=1, num_train=3, num_validation=1)
+    whole = _digests(tmp_path)
+    (tmp_path / shapes.RECORDS).unlink()
+    (tmp_path / "videos" / "shapes-train-00001.mp4").unlink()
+    shapes.generate(tmp_path, seed=1, num_train=3, num_validation=1)
+    assert _digests(tmp_path) == whole
+
+
+def test_splits_and_problem_types(root: Path) -> None:
+    samples = shapes.load(root)
+    assert Counter(sample.split for sample in samples) == {"train": NUM_TRAIN, "validation": NUM_VALIDATION}
+    assert len({sample.sample_id for sample in samples}) == len(samples)
+    counts = Counter(sample.problem_type for sample in samples)
+    assert set(counts) == {"short_text", "number", "multiple_choice"}
+    assert min(counts.values()) >= 0.1 * len(samples)
+
+
+def test_every_video_decodes(root: Path) -> None:
+    for sample in shapes.load(root)[:12]:
+        video = read_video(sample.video_path)
+        assert Path(sample.video_path).is_absolute()
+        assert video.frames.shape == (NUM_FRAMES, FRAME_SIZE, FRAME_SIZE, 3)
+        assert video.fps == FPS
+
+
+def _worded(sample: Sample) -> str:
+    """The answer in words: the option that a letter names."""
+    return sample.options["ABCD".index(sample.answer)] if sample.options else sample.answer
+
+
+def _expected(sample: Sample, things: tuple[Thing, ...]) -> str:
+    """The answer as it follows from the question's words and the objects alone."""
+    words = sample.question.rstrip("?").split()
+    match words:
+        case ["What", "colour", "is", "the", form]:
+            (found,) = [thing.colour for thing in things if thing.shape == form]
+        case ["What", "shape", "is", hue]:
+            (found,) = [thing.shape for thing in things if thing.colour == hue]
+        case ["Which", "way", "does", "the", hue, *_]:
+            (mover,) = [thing for thing in things if thing.colour == hue]
+            (found,) = [name for name, (u, v) in DIRECTIONS.items() if u * mover.dx + v * mover.dy > 0]
+        case ["How", "many", hue, *_]:
+            found = str(sum(thing.colour == hue for thing in things))
+        case _:
+            assert sample.question == "Which colour appears first?"
+            found = min(things, key=lambda thing: thing.first_frame).colour
+    return found
+
+
+def test_answers_follow_from_the_objects(root: Path) -> None:
+    drawn = shapes.objects(root)
+    for sample in shapes.load(root):
+        assert _worded(sample) == _expected(sample, drawn[sample.sample_id]), sample
+
+
+def test_objects_stay_in_the_frame_and_do_not_appear_together(root: Path) -> None:
+    drawn = shapes.objects(root)
+    for sample in shapes.load(root):
+        things = drawn[sample.sample_id]
+        for thing in things:
+            for frame in (0, NUM_FRAMES - 1):
+                assert all(2 <= value <= FRAME_SIZE - 2 for value in thing.centre(frame)), (sample.sample_id, thing)
+            assert thing.first_frame < NUM_FRAMES
+        if "first" in sample.question:
+            assert len({thing.first_frame for thing in things}) == len(things)
+
+
+def test_options_are_four_and_hold_the_answer_once(root: Path) -> None:
+    choices = [sample for sample in shapes.load(root) if sample.problem_type == "multiple_choice"]
+    assert {sample.answer for sample in choices} == set("ABCD")
+    for sample in choices:
+        assert len(sample.options) == len(set(sample.options)) == 4
+    assert all(not sample.options for sample in shapes.load(root) if sample.problem_type != "multiple_choice")
+
+
+def test_the_first_half_of_a_trace_does_not_give_the_answer_and_the_end_does(root: Path) -> None:
+    traces = shapes.traces(root)
+    for sample in shapes.load(root):
+        words = traces[sample.sample_id].split()
+        assert not leaks(" ".join(words[: (len(words) + 1) // 2]), sample), (sample, words)
+        assert words[-1] == f"{sample.answer}.", (sample, words)
+        assert _worded(sample) in traces[sample.sample_id].lower()
+
+
+def test_cell_labels_by_hand() -> None:
+    """A red circle moving right through the middle row, seen from frame 4 on: x is 42 at frame 4.5 and 70 at 6.5."""
+    thing = Thing("red", "circle", 42 - 4.5 * 14, 42, 8.0, dx=14.0, first_frame=4)
+    labels = cell_labels([thing]).reshape(4, 3, 3, 14)
+    columns = [0, 6, 13]  # red, circle, right
+    assert np.argwhere(labels.any(-1)).tolist() == [[2, 1, 1], [3, 1, 2]]
+    assert np.flatnonzero(labels[2, 1, 1]).tolist() == np.flatnonzero(labels[3, 1, 2]).tolist() == columns

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import traceback
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,12 +12,15 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
+from flows.chatter import stderr_to
 from flows.config import RunConfig, load_config
 from storage.errors import UserError
+from storage.layout import LOGS
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__.split(". ")[0]
 )
+_faults = [Path(tempfile.gettempdir()) / "deepvideo.log"]
 RunDir = Annotated[str, typer.Option("--run-dir", help="The run: a local folder or an object-store URL.")]
 Sets = Annotated[
     list[str] | None, typer.Option("--set", help="Override a setting: name=value, e.g. rollout.group_size=4.")
@@ -68,7 +72,7 @@ def stage(
         raise UserError(f"{name}: no such stage; the stages are {', '.join(SPECS)}")
     config = RunConfig.model_validate(Run.open(run_dir).settings.config)
     _quiet()
-    with open_session(run_dir, config, _console()) as session:
+    with stderr_to(_log(run_dir)), open_session(run_dir, config, _console()) as session:
         manifest = run_stage(session, name, round_index, force=force)
         write_views(session.run)
     typer.echo(f"{manifest.folder}: attempt {manifest.number}, {manifest.info['seconds']:.1f} s")
@@ -123,23 +127,28 @@ def main() -> None:
     except Exception as error:
         if hasattr(error, "format_message"):  # click's own: an unknown option, a missing argument
             _fail(2, f"{error.format_message()} (see deepvideo --help)")
-        log = Path("deepvideo-fault.log")
-        log.write_text(traceback.format_exc(), encoding="utf-8")
-        _fail(1, f"fault: {type(error).__name__}: {' '.join(str(error).split())}; details in {log.resolve()}")
+        _faults[-1].parent.mkdir(parents=True, exist_ok=True)
+        with open(_faults[-1], "a", encoding="utf-8") as log:
+            traceback.print_exc(file=log)
+        _fail(1, f"fault: {type(error).__name__}: {' '.join(str(error).split())}; details in {_faults[-1]}")
 
 
 def _run(config: RunConfig, run_dir: str, accept_changes: bool) -> None:
     _quiet()
     console = _console()
     from flows.session import open_session
-    from flows.tables import rounds_table, validation_lines
+    from flows.tables import rounds_table, seconds_table, validation_lines
 
-    with open_session(run_dir, config, console, accept_changes=accept_changes) as session:
+    with (
+        stderr_to(_log(run_dir)),
+        open_session(run_dir, config, console, accept_changes=accept_changes) as session,
+    ):
         console.print(f"run {session.run.identity.run_id} in {run_dir}: starting Prefect", highlight=False)
         from flows.curriculum import curriculum
 
         curriculum(session)
         console.print(rounds_table(session.run))
+        console.print(seconds_table(session.run))
         for line in validation_lines(session.run):
             console.print(line, highlight=False)
     console.print(f"\nrun directory: {run_dir}\ntry next:", highlight=False)
@@ -150,6 +159,13 @@ def _run(config: RunConfig, run_dir: str, accept_changes: bool) -> None:
         highlight=False,
     )
     console.print(f"  deepvideo demo --run-dir {run_dir} --rounds {config.rounds + 3}", highlight=False)
+
+
+def _log(run_dir: str) -> Path:
+    """Where libraries' output and the details of a fault go: the run's own logs, if it is a local folder."""
+    folder = Path(tempfile.gettempdir()) if "://" in run_dir else Path(run_dir)
+    _faults.append(folder / LOGS / "deepvideo.log")
+    return _faults[-1]
 
 
 def _console() -> Console:

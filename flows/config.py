@@ -23,6 +23,7 @@ from stages.config import (
 from storage.errors import UserError
 from trainer.config import TrainConfig
 
+LOSSES = ("reg_grpo", "grpo")
 PRESETS = Path(__file__).with_name("presets")
 
 
@@ -106,7 +107,7 @@ def _override(values: dict[str, Any], override: str) -> None:
 
 def _explain(problem: Any) -> str:
     # A discriminated union puts its tag into the location: train.loss.reg_grpo.std_floor is train.loss.std_floor.
-    location = [str(part) for part in problem["loc"] if part not in ("reg_grpo", "grpo")]
+    location = [str(part) for part in problem["loc"] if part not in LOSSES]
     name = ".".join(location)
     if problem["type"] == "extra_forbidden":
         nearest = difflib.get_close_matches(location[-1], setting_names(location[:-1]), n=1, cutoff=0.5)
@@ -114,6 +115,8 @@ def _explain(problem: Any) -> str:
         guess = ".".join([*location[:-1], *nearest]) if nearest else next(iter(elsewhere), "")
         hint = f"did you mean {guess}?" if guess else "see `deepvideo config` for all settings"
         return f"unknown setting {name}; {hint}"
+    if problem["type"].startswith("union_tag"):
+        return f"{name} needs a type, one of: {', '.join(sorted(LOSSES))}"
     return f"{name} is {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
 
 

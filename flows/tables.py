@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import pyarrow as pa
 from rich.table import Table
 
-from flows.stage_specs import ROUND_STAGES, SPECS
+from flows.stage_specs import SPECS
 from stages.evaluate import wilson_interval
 from storage.layout import address
 from storage.query import query
@@ -17,26 +16,16 @@ STATE_STYLES = {"done": "green", "stale": "yellow", "failed": "red", "unfinished
 
 
 def rounds_table(run: Run) -> Table:
-    """One row a round: reward, vanishing ratio before and after augmentation, labels, rows, seconds by stage."""
-    table = Table(title="Rounds", caption="seconds by stage, in the order " + ", ".join(ROUND_STAGES))
-    for name in (
-        "round",
-        "mean reward",
-        "accuracy",
-        "vanishing before",
-        "after",
-        "hard / easy / kept",
-        "rollouts",
-        "trained",
-    ):
+    """One row a round: reward, vanishing ratio before and after augmentation, labels, rows."""
+    table = Table(title="Rounds")
+    table.add_column("round", justify="right")
+    for name in ("mean\nreward", "accuracy", "vanishing\nbefore", "vanishing\nafter"):
         table.add_column(name, justify="right")
-    table.add_column("seconds", overflow="fold")
-    timed = query(run, "select round_index, stage, seconds from stages where current").to_pylist()
-    seconds = {(row["round_index"], row["stage"]): row["seconds"] for row in timed}
+    for name in ("hard / easy\n/ kept", "rollouts", "groups\ntrained"):
+        table.add_column(name, justify="right")
     for row in query(run, "from rounds").to_pylist():
-        r = row["round_index"]
         table.add_row(
-            str(r),
+            str(row["round_index"]),
             f"{row['mean_reward']:.3f}",
             f"{row['accuracy']:.3f}",
             _share(row["vanishing_before"]),
@@ -44,8 +33,22 @@ def rounds_table(run: Run) -> Table:
             f"{row['num_hard']} / {row['num_easy']} / {row['num_kept']}",
             str(row["num_rollouts"]),
             str(row["num_trained"] or 0),
-            " ".join(f"{seconds.get((r, stage), 0):.1f}" for stage in ROUND_STAGES),
         )
+    return table
+
+
+def seconds_table(run: Run) -> Table:
+    """Seconds of each stage in each round, and their sum."""
+    table = Table(title="Seconds")
+    table.add_column("round", justify="right")
+    for stage in (*SPECS, "all"):
+        table.add_column(stage.replace("_", "_\n"), justify="right")
+    timed = query(run, "select round_index, stage, seconds from stages where current").to_pylist()
+    seconds = {(row["round_index"], row["stage"]): row["seconds"] for row in timed}
+    for r in sorted({row["round_index"] for row in timed}):
+        cells = [seconds.get((r, stage)) for stage in SPECS]
+        total = sum(cell for cell in cells if cell is not None)
+        table.add_row(str(r), *("" if cell is None else f"{cell:.1f}" for cell in cells), f"{total:.1f}")
     return table
 
 
@@ -93,8 +96,8 @@ def status_table(run: Run, num_rounds: int) -> tuple[Table, list[str]]:
     return table, failures
 
 
-def result_table(result: pa.Table) -> Table:
-    """A query's result; floats to three decimals, long values cut by the terminal's width."""
+def result_table(result: Any) -> Table:
+    """A query's result, an Arrow table; floats to three decimals, long values cut by the terminal's width."""
     table = Table()
     for name in result.column_names:
         table.add_column(name, overflow="fold")

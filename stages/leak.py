@@ -89,7 +89,7 @@ def _letter(letter: str) -> Iterator[str]:
     """`letter` where it can only be a label; "i.e." and "U.S." are none, and the words "a" and "I" are none."""
     yield rf"\(\s*{letter}\s*\)"
     yield rf"{_START}(?<!\w\.){letter}(?:[):]|\.(?![^\W_]\.))"
-    label = f"(?-i:{letter}|{letter.lower()}(?!\\s+\\w))" if letter == "A" else letter
+    label = f"(?-i:{letter}|{letter.lower()}(?!\\s+[*\"'`“‘]*\\w))" if letter == "A" else letter
     yield rf"\b(?:answer(?:\W+is)?|option)[\s:=*_\"'`(\[]+{label}{_END}"
 
 

@@ -23,7 +23,7 @@ STAGE_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is asked of the engine: a sample in one pass. `video_path` and `hint` are the augmentation's, if there is one."""
+    """What is asked of the engine: a sample in one pass, with its augmentation's video and hint if it has one."""
 
     sample: Sample
     pass_: Pass
@@ -37,7 +37,7 @@ class Query:
 
 @dataclass(frozen=True)
 class Scene:
-    """Where a rollout happens: what all queries of a stage share. `locate` turns a stored video path into a local one."""
+    """What all queries of a stage share. `locate` turns a stored video path into a local one."""
 
     run_id: str
     round_index: int

@@ -54,14 +54,7 @@ class VllmEngine:
         """See Engine.generate."""
         from vllm import SamplingParams
 
-        prompts = [
-            {
-                "prompt": request.prompt,
-                "multi_modal_data": {"video": [(request.video.frames, {**request.video.metadata(), "do_sample_frames": False})]},
-                "mm_processor_kwargs": {"size": self._pixels},
-            }
-            for request in requests
-        ]
+        prompts = [self._prompt(request) for request in requests]
         parameters = [
             SamplingParams(
                 n=sampling.num_responses,
@@ -125,6 +118,14 @@ class VllmEngine:
             disable_log_stats=True,
             **device,
         )
+
+    def _prompt(self, request: Request) -> Any:
+        metadata = {**request.video.metadata(), "do_sample_frames": False}
+        return {
+            "prompt": request.prompt,
+            "multi_modal_data": {"video": [(request.video.frames, metadata)]},
+            "mm_processor_kwargs": {"size": self._pixels},
+        }
 
     def _swap_in_place(self, policy: Policy) -> None:
         self._llm.wake_up(tags=["weights"])

@@ -1,6 +1,5 @@
 """Hints: which trace, how much of it, and that the answer is never in it."""
 
-import itertools
 import math
 import time
 
@@ -36,7 +35,7 @@ def reward(total: float, format_reward: float = 1.0) -> Reward:
 LEAKS = [
     (
         CHOICE,
-        "(A)|so (a)|A.|pick A.|A)|a) it is|A:|**A.** red|(A|( A )".replace("|(A|", "|"),
+        "(A)|so (a)|A.|pick A.|A)|a) it is|A:|**A.** red|( A )",
         "a ball|A ball rolls|a|A|AA.",
     ),
     (
@@ -203,10 +202,14 @@ def test_make_hint_by_hand(trace: str, fraction: float, hint: Hint) -> None:
 
 # Traces made of the answers' own pieces, so that most of them leak somewhere.
 PIECES = (
-    "the a A (A) A. a: B b. (b) B: answer is option red ball Ball, blue box 3 three 3.0 3, dogs 13 thirteen 3rd 3.5 cat "
-    "Two two 2 -2 20 twenty one twenty-one 21 \u201cred ball\u201d I see, then *red* _ball_ . - so"
+    "the a A (A) A. a: B b. (b) B: answer is option red ball Ball, blue box 3 three 3.0 3, dogs 13 thirteen 3rd 3.5 "
+    "cat Two two 2 -2 20 twenty one twenty-one 21 \u201cred ball\u201d I see, then *red* _ball_ . - so"
 ).split()
-traces = st.lists(st.sampled_from(PIECES), max_size=25).map(" ".join)
+PHRASES = [
+    *("answer is A", "the answer is a", "answer is B", "answer is b", "option A", "option a", "option B", "(B"),
+    *("red ball", "The Red, the ball", "red blue ball", "blue a box", "three dogs", "2 cat", "two. Cat", "twenty one"),
+]
+traces = st.lists(st.sampled_from(PIECES) | st.sampled_from(PHRASES), max_size=20).map(" ".join)
 SAMPLES = [
     CHOICE,
     SECOND,
@@ -223,7 +226,8 @@ NUMERALS = {"two": "2", "three": "3", "thirteen": "13", "twenty": "20", "one": "
 
 def runs(words: str) -> list[str]:
     """Runs of letters and digits, small, number words as digits, decimals whole and without `.0`."""
-    found, current = [], ""
+    found: list[str] = []
+    current = ""
     for before, char, after in zip(" " + words, words, words[1:] + " ", strict=False):
         if char.isalnum() or (char == "." and before.isdigit() and after.isdigit()):
             current += char.lower()
@@ -241,22 +245,16 @@ def has_run(words: str, answer: str) -> bool:
 
 
 def has_letter(words: str, letter: str) -> bool:
-    bare = words.translate({ord(mark): None for mark in "*_,\u201c\u201d"})
-    parts = bare.split()
-    labels = {f"({letter})", f"{letter}.", f"{letter})", f"{letter}:"}
-    if any(part.upper() in labels for part in parts):
+    parts = words.translate(dict.fromkeys(map(ord, "*_,\u201c\u201d"))).split()
+    if any(part.upper() in (f"({letter})", f"{letter}.", f"{letter})", f"{letter}:") for part in parts):
         return True
-    for cue, part in itertools.pairwise(parts):
-        if part == letter and cue in ("option", "is"):
-            before = parts[: parts.index(part)]
-            if cue == "option" or any(a == "answer" and b == "is" for a, b in itertools.pairwise(parts)) and before:
-                following = [
-                    b
-                    for a, b, c in zip(parts, parts[1:], parts[2:], strict=False)
-                    if (a, b, c) == ("answer", "is", part)
-                ]
-                if cue == "option" or following:
-                    return True
+    for position, part in enumerate(parts):
+        if part.upper() == letter and (
+            parts[:position][-1:] == ["option"] or parts[:position][-2:] == ["answer", "is"]
+        ):
+            following = parts[position + 1] if position + 1 < len(parts) else "."
+            if part != "a" or not following[0].isalnum():  # a small "a" before a word is the article
+                return True
     return False
 
 
@@ -287,8 +285,7 @@ def test_a_hint_never_leaks_and_is_as_long_as_it_can_be(trace: str, sample: Samp
 @settings(max_examples=500, deadline=None)
 @given(traces, st.sampled_from(SAMPLES))
 def test_the_leak_test_finds_what_the_oracle_finds(trace: str, sample: Sample) -> None:
-    if oracle(trace, sample):
-        assert leaks(trace, sample)
+    assert leaks(trace, sample) == oracle(trace, sample)
 
 
 @settings(max_examples=300, deadline=None)

@@ -14,7 +14,8 @@ RAMP = np.broadcast_to(np.arange(256, dtype=np.uint8)[:, None], (4, 64, 256, 3))
 
 
 def difference(clean: np.ndarray, noisy: np.ndarray) -> np.ndarray:
-    return np.subtract(noisy, clean, dtype=np.int64)
+    result: np.ndarray = np.subtract(noisy, clean, dtype=np.int64)
+    return result
 
 
 @pytest.mark.parametrize("sigma", [10.0, 25.0, 50.0])

@@ -1,0 +1,61 @@
+import pytest
+
+from flows.config import PRESETS, RunConfig, load_config, setting_names
+from storage.errors import UserError
+
+
+def write(tmp_path, text):
+    path = tmp_path / "run.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("preset", sorted(path.stem for path in PRESETS.glob("*.toml")))
+def test_every_preset_loads_by_name(preset):
+    assert isinstance(load_config(preset), RunConfig)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[rollout]\ngroup_sise = 8", "unknown setting rollout.group_sise; did you mean rollout.group_size?"),
+        ("seeed = 1", "unknown setting seeed; did you mean seed?"),
+        ("temperature = 1.0", "unknown setting temperature; did you mean rollout.temperature?"),
+        (
+            "[train.loss]\ntype = 'grpo'\nclip_hig = 0.1",
+            "unknown setting train.loss.clip_hig; did you mean train.loss.clip_high?",
+        ),
+        ("[rollout]\ngroup_size = 1", "rollout.group_size is 1: input should be greater than or equal to 2"),
+        ("[train]\nlearning_rate = 'fast'", "train.learning_rate is 'fast'"),
+        ("[train.loss]\ntype = 'ppo'", "train.loss needs a type, one of: grpo, reg_grpo"),
+        ("seed = = 1", "not valid TOML"),
+    ],
+)
+def test_wrong_settings_are_one_line_with_the_remedy(tmp_path, text, said):
+    with pytest.raises(UserError) as caught:
+        load_config(write(tmp_path, text))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_names_the_presets(tmp_path):
+    with pytest.raises(UserError, match="tiny"):
+        load_config(tmp_path / "nothing.toml")
+
+
+def test_overrides_take_toml_values_and_bare_words(tmp_path):
+    config = load_config(
+        write(tmp_path, "[engine]\ntype = 'vllm'"),
+        ["engine.type=deterministic", "rounds=7", "train.learning_rate=1e-3"],
+    )
+    assert (config.engine.type, config.rounds, config.train.learning_rate) == ("deterministic", 7, 1e-3)
+
+
+@pytest.mark.parametrize("override", ["rounds", "rounds.deep=1"])
+def test_a_malformed_override_is_the_users_error(tmp_path, override):
+    with pytest.raises(UserError, match="--set"):
+        load_config(write(tmp_path, "rounds = 2"), [override])
+
+
+def test_setting_names_are_dotted_and_complete():
+    assert {"rollout.group_size", "seed", "train.kl_weight", "augment.max_noise_sigma"} <= set(setting_names())

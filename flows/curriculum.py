@@ -9,7 +9,7 @@ from prefect import flow
 
 from flows.artifact import publish_round
 from flows.session import Session
-from flows.stage_specs import ROUND_STAGES
+from flows.stage_specs import ROUND_STAGES, schedule
 from flows.tasks import TASKS
 from storage.views import write_views
 
@@ -17,13 +17,8 @@ from storage.views import write_views
 @flow(name="curriculum", validate_parameters=False, persist_result=False)
 def curriculum(session: Session) -> None:
     """Completes the rounds that the settings ask for; stages that are complete are not repeated."""
-    rounds = session.config.rounds
-    for round_index in range(rounds):
-        if round_index % session.config.evaluate.every == 0:
-            TASKS["evaluate"](session, round_index)
-        for stage in ROUND_STAGES:
-            TASKS[stage](session, round_index)
+    for stage, round_index in schedule(session.config):
+        TASKS[stage](session, round_index)
         write_views(session.run)
-        publish_round(session.run, round_index)
-    TASKS["evaluate"](session, rounds)
-    write_views(session.run)
+        if stage == ROUND_STAGES[-1]:
+            publish_round(session.run, round_index)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,6 +93,16 @@ SPECS: dict[str, StageSpec] = {
     )
 }
 ROUND_STAGES = [name for name in SPECS if name != "evaluate"]
+
+
+def schedule(config: RunConfig) -> Iterator[tuple[str, int]]:
+    """Every stage of a run in order, with its round: evaluations where the settings ask for them, and at the end."""
+    for round_index in range(config.rounds):
+        if round_index % config.evaluate.every == 0:
+            yield "evaluate", round_index
+        for stage in ROUND_STAGES:
+            yield stage, round_index
+    yield "evaluate", config.rounds
 
 
 def run_settings(config: RunConfig) -> Settings:

@@ -21,7 +21,7 @@ import torch
 from stages.hint import make_hint
 from stages.prompts import question_text, render
 from storage.datasets import shapes
-from storage.datasets.shapes_scene import cell_labels
+from storage.datasets.shapes_scene import LABEL_WORDS, cell_labels
 from storage.records import Sample
 from storage.video import read_video
 from trainer.tiny_tokenizer import ChatTemplate
@@ -64,7 +64,7 @@ def warm_up_tiny_model(out: Path, *, seed: int = 0) -> dict[str, float]:
     rng = np.random.default_rng([seed, 3])
     examples = list(make_examples(samples, traces, ChatTemplate(), rng))
     corpus = [example.prompt + example.response for example in examples]
-    return warm_up(out, examples=examples, clips=clips, corpus=corpus, seed=seed)
+    return warm_up(out, examples=examples, clips=clips, corpus=corpus, words=LABEL_WORDS, seed=seed)
 
 
 def main() -> None:

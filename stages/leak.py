@@ -4,8 +4,8 @@ The answer is looked for as whole words, in any case, whatever punctuation or ar
 
 - number: its digits ("3", "3.0", "1,000") and, from 0 to 99, its words; the sign is ignored.
 - short text: its words, numbers among them in both spellings.
-- multiple choice: the right option's text, and its letter only as `(A)`, `A.`, `A)`, `A:`, `answer is A`, `option A`.
-  The article is no leak: a small "a" counts after `answer is` or `option` only if no word follows it.
+- multiple choice: the right option's text, and its letter only as `(A)`, `A.`, `A)`, `A:`, `answer is A` (or
+  `answer: A`), `option A`. The article is no leak: a small "a" counts after these words only if no word follows it.
 - time spans: a span's start and end, at most 24 characters without a digit apart, in seconds or as minutes:seconds.
 
 An answer of a single letter is treated as a letter for every problem type. Words are runs of letters and digits, so in

@@ -249,11 +249,12 @@ def has_letter(words: str, letter: str) -> bool:
     if any(part.upper() in (f"({letter})", f"{letter}.", f"{letter})", f"{letter}:") for part in parts):
         return True
     for position, part in enumerate(parts):
-        if part.upper() == letter and (
-            parts[:position][-1:] == ["option"] or parts[:position][-2:] == ["answer", "is"]
+        before = parts[:position]
+        if part.strip("(").upper() == letter and (
+            before[-1:] in (["option"], ["answer"]) or before[-2:] == ["answer", "is"]
         ):
             following = parts[position + 1] if position + 1 < len(parts) else "."
-            if part != "a" or not following[0].isalnum():  # a small "a" before a word is the article
+            if part.strip("(") != "a" or not following[0].isalnum():  # a small "a" before a word is the article
                 return True
     return False
 

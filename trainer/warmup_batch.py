@@ -65,10 +65,8 @@ def encode(tokenizer: Any, example: Example, num_video_tokens: int) -> tuple[lis
     return [*prompt_ids, *response_ids, tokenizer.eos_token_id], len(prompt_ids)
 
 
-def collate(
-    encoded: Sequence[tuple[list[int], int]], clips: Clips, rows: Sequence[int], config: Any
-) -> dict[str, torch.Tensor]:
-    """The model's inputs for a batch, [N, T] padded on the right, with `labels` on response tokens only."""
+def collate(encoded: Sequence[tuple[list[int], int]], video_id: int) -> dict[str, torch.Tensor]:
+    """Token ids, their mask, types (video tokens are 2) and labels (responses only), int64 [N, T] padded on the right."""
     longest = max(len(ids) for ids, _ in encoded)
     input_ids = torch.zeros(len(encoded), longest, dtype=torch.int64)
     labels = torch.full_like(input_ids, IGNORED)
@@ -77,13 +75,5 @@ def collate(
         input_ids[row, : len(ids)] = torch.tensor(ids)
         labels[row, num_prompt : len(ids)] = torch.tensor(ids[num_prompt:])
         mask[row, : len(ids)] = 1
-    patches, grid = clips.vision(rows)
-    positions = [mrope_positions(row, clips.grid[0], clips.seconds_per_pair, config) for row in input_ids]
-    return {
-        "input_ids": input_ids,
-        "attention_mask": mask,
-        "position_ids": torch.stack(positions, dim=1),
-        "pixel_values_videos": patches,
-        "video_grid_thw": grid,
-        "labels": labels,
-    }
+    types = (input_ids == video_id).long() * 2
+    return {"input_ids": input_ids, "attention_mask": mask, "mm_token_type_ids": types, "labels": labels}

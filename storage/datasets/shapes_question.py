@@ -14,7 +14,7 @@ import numpy as np
 from storage.datasets.shapes_scene import COLOURS, DIRECTIONS, FRAME_SIZE, NUM_FRAMES, SHAPES, Thing
 from storage.records import ProblemType
 
-PLACES = ("top left", "top right", "bottom left", "bottom right")
+QUADRANTS = ("top left", "top right", "bottom left", "bottom right")
 NUMBER_WORDS = ("none", "one", "two", "three", "four", "five", "six")
 MAX_COUNT = 6
 
@@ -40,7 +40,7 @@ def _pick(rng: np.random.Generator, names: tuple[str, ...], count: int) -> list[
 
 
 def _quadrant(rng: np.random.Generator, place: int, jitter: float = 6.0) -> tuple[float, float]:
-    """A point near the middle of a quadrant (index into PLACES), in pixels."""
+    """A point near the middle of a quadrant (index into QUADRANTS), in pixels."""
     x, y = (0.25 + 0.5 * (place % 2)) * FRAME_SIZE, (0.25 + 0.5 * (place // 2)) * FRAME_SIZE
     dx, dy = rng.uniform(-jitter, jitter, 2)
     return x + dx, y + dy
@@ -64,7 +64,7 @@ def colour(rng: np.random.Generator, difficulty: float) -> Drawn:
     """What colour is the square?"""
     things, places = _still(rng, difficulty)
     target = things[0]
-    evidence = f"The {target.shape} is at the {PLACES[places[0]]}."
+    evidence = f"The {target.shape} is at the {QUADRANTS[places[0]]}."
     question = f"What colour is the {target.shape}?"
     return Drawn(tuple(things), question, target.colour, evidence, f"It is {target.colour}", tuple(COLOURS))
 
@@ -73,7 +73,7 @@ def shape(rng: np.random.Generator, difficulty: float) -> Drawn:
     """What shape is red?"""
     things, places = _still(rng, difficulty)
     target = things[0]
-    evidence = f"The {target.colour} one is at the {PLACES[places[0]]}."
+    evidence = f"The {target.colour} one is at the {QUADRANTS[places[0]]}."
     question = f"What shape is {target.colour}?"
     return Drawn(tuple(things), question, target.shape, evidence, f"It is a {target.shape}", SHAPES)
 
@@ -102,21 +102,18 @@ def direction(rng: np.random.Generator, difficulty: float) -> Drawn:
 def count(rng: np.random.Generator, difficulty: float) -> Drawn:
     """How many red ones are there?"""
     total = 2 + int(rng.uniform(0, _between(1.5, MAX_COUNT - 1, difficulty)))
-    left = int(rng.integers(1, total))
-    clutter = int(rng.uniform(0, 4.5) * difficulty)
+    left = int(rng.integers(max(1, total - 3), min(3, total - 1) + 1))
+    clutter = int(rng.uniform(0, 4.0) * difficulty)
     hue, *others = _pick(rng, tuple(COLOURS), 4)
-    slots = {side: [int(i) for i in rng.permutation(6)] for side in (0, 1)}
-    sides = [0] * left + [1] * (total - left) + [int(side) for side in rng.integers(0, 2, clutter)]
-    radius = min(_radius(rng, difficulty), 8.5)
+    rows = {column: [int(row) for row in rng.permutation(3)] for column in range(3)}
+    columns = [0] * left + [2] * (total - left)
+    columns += [int(column) for column in rng.permutation([c for c in range(3) for _ in range(3 - columns.count(c))])]
+    radius = min(_radius(rng, difficulty), 11.0)
     things = []
-    for index, side in enumerate(sides):
-        if not slots[side]:
-            continue
-        slot = slots[side].pop()
-        jitter_x, jitter_y = rng.uniform(-1.5, 1.5, 2)
-        x, y = (0.5 + slot % 2 + 2 * side) * FRAME_SIZE / 4 + jitter_x, (0.5 + slot // 2) * FRAME_SIZE / 3 + jitter_y
+    for index, column in enumerate(columns[: total + clutter]):
+        x, y = (0.5 + np.array([column, rows[column].pop()])) * FRAME_SIZE / 3 + rng.uniform(-2.0, 2.0, 2)
         name = hue if index < total else others[int(rng.integers(len(others)))]
-        things.append(Thing(name, SHAPES[int(rng.integers(len(SHAPES)))], x, y, radius))
+        things.append(Thing(name, SHAPES[int(rng.integers(len(SHAPES)))], float(x), float(y), radius))
     evidence = f"I see {NUMBER_WORDS[left]} on the left and {NUMBER_WORDS[total - left]} on the right."
     return Drawn(tuple(things), f"How many {hue} ones are there?", str(total), evidence, f"So {total}", ())
 

@@ -21,6 +21,11 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 }
 SHAPES = ("circle", "square", "triangle", "cross")
 DIRECTIONS: dict[str, tuple[int, int]] = {"up": (0, -1), "down": (0, 1), "left": (-1, 0), "right": (1, 0)}
+PLACES = ("top", "bottom", "left", "right")
+LIGHT = 30.0
+"""Half the difference in grey levels between one edge of the background and the opposite one."""
+LABEL_WORDS = (*COLOURS, *SHAPES, "up", "down", "leftward", "rightward", *PLACES)
+"""What `cell_labels` says of a cell, one word a column."""
 _SUBPIXEL_BITS = 4
 
 
@@ -44,9 +49,11 @@ class Thing:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Objects on a grey background.
+    """Objects on a grey background, lit from the top left: brighter at the top, redder at the left.
 
-    background: grey level, 0 to 255. texture: standard deviation of the static background, grey levels.
+    The light is what tells a patch's place: the encoder's own positions are relative only.
+
+    background: mean grey level, 0 to 255. texture: standard deviation of the static background, grey levels.
     contrast: 0 to 1, how far an object's colour stands from the background (1: its full colour).
     """
 
@@ -60,7 +67,11 @@ def draw(scene: Scene, rng: np.random.Generator) -> np.ndarray:
     """uint8 [NUM_FRAMES, FRAME_SIZE, FRAME_SIZE, 3]: the scene's frames; `rng` draws the background's texture."""
     grain = cv2.GaussianBlur(rng.normal(0.0, 1.0, (FRAME_SIZE, FRAME_SIZE)), (0, 0), 2.0)
     grey = scene.background + grain * scene.texture / max(float(grain.std()), 1e-6)
-    empty = np.repeat(grey.clip(0, 255)[..., None], 3, axis=-1)
+    ramp = np.linspace(LIGHT, -LIGHT, FRAME_SIZE)
+    empty = np.repeat((grey + ramp[:, None])[..., None], 3, axis=-1)
+    empty[..., 0] += ramp
+    empty[..., 2] -= ramp
+    empty = empty.clip(0, 255)
     frames = np.stack([empty] * NUM_FRAMES)
     for frame in range(NUM_FRAMES):
         for thing in scene.things:
@@ -104,18 +115,23 @@ def _cover(thing: Thing, frame: int) -> np.ndarray:
 def cell_labels(things: Sequence[Thing], cell: int = 28) -> np.ndarray:
     """float32 [frame pairs x rows x columns, L]: what is centred in each cell of each pair of frames, 0 or 1.
 
-    Cells are `cell` pixels wide, in reading order within a pair. The L = 14 columns are the six colours, the four
-    shapes and the four directions of motion, in the order of COLOURS, SHAPES and DIRECTIONS. A pair counts an object
-    that is seen in its second frame.
+    Cells are `cell` pixels wide, in reading order within a pair; the L columns are LABEL_WORDS. A pair counts an object
+    from the pair on in which it is first seen; the four places are the cell's own, whatever it holds.
     """
     side = FRAME_SIZE // cell
-    columns = [*COLOURS, *SHAPES, *DIRECTIONS]
-    labels = np.zeros((NUM_FRAMES // 2, side, side, len(columns)), np.float32)
+    labels = np.zeros((NUM_FRAMES // 2, side, side, len(LABEL_WORDS)), np.float32)
+    num_things = len(COLOURS) + len(SHAPES) + len(DIRECTIONS)
+    for column, edge in enumerate(
+        ((0, slice(None)), (side - 1, slice(None)), (slice(None), 0), (slice(None), side - 1))
+    ):
+        labels[:, edge[0], edge[1], num_things + column] = 1.0
     for thing in things:
-        for pair in range((thing.first_frame) // 2, NUM_FRAMES // 2):
+        for pair in range(thing.first_frame // 2, NUM_FRAMES // 2):
             x, y = thing.centre(2 * pair + 0.5)
-            names = [thing.colour, thing.shape]
-            names += [name for name, (u, v) in DIRECTIONS.items() if u * thing.dx + v * thing.dy > 0]
             row, column = (int(np.clip(value // cell, 0, side - 1)) for value in (y, x))
-            labels[pair, row, column, [columns.index(name) for name in names]] = 1.0
-    return labels.reshape(-1, len(columns))
+            said = [LABEL_WORDS.index(thing.colour), LABEL_WORDS.index(thing.shape)]
+            for index, (u, v) in enumerate(DIRECTIONS.values()):
+                if u * thing.dx + v * thing.dy > 0:
+                    said.append(len(COLOURS) + len(SHAPES) + index)
+            labels[pair, row, column, said] = 1.0
+    return labels.reshape(-1, len(LABEL_WORDS))

@@ -1,0 +1,141 @@
+"""The real vLLM on this machine's CPU, once: parity with the trainer, a weight change, masks, determinism.
+
+One process, one engine: the tests share it and run in the order of the file.
+"""
+
+import itertools
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from flows.config import load_config
+from stages.engine import EngineError, Policy, Request, Sampling
+from stages.prompts import question_text, render
+from stages.rollout import Query, Scene, roll_out
+from stages.vllm_engine import VllmEngine
+from storage.datasets import shapes
+from storage.probe import PROBE_FILE
+from storage.video import VISION_TOKENS, read_video
+from trainer.batch import collate, encode_group
+from trainer.checkpoint import save_checkpoint
+from trainer.logprobs import response_logprobs
+from trainer.policy import forbidden_token_ids, load_policy, load_processor
+from trainer.probe import measure, save_probe
+
+CPU = torch.device("cpu")
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture(scope="module")
+def config():
+    return load_config("tiny")
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory):
+    root = tmp_path_factory.mktemp("shapes")
+    shapes.generate(root, seed=11, num_train=6, num_validation=2)
+    return shapes.load(root)
+
+
+@pytest.fixture(scope="module")
+def processor(checkpoint):
+    return load_processor(checkpoint)
+
+
+@pytest.fixture(scope="module")
+def policies(checkpoint, processor, tmp_path_factory):
+    """The shipped policy, and one whose language model was moved."""
+    model = load_policy(checkpoint, trainable=False)
+    before = measure(model, processor)
+    torch.manual_seed(0)
+    for name, parameter in model.named_parameters():
+        if "visual" not in name:
+            parameter.add_(0.1 * parameter.std() * torch.randn_like(parameter))
+    moved = tmp_path_factory.mktemp("moved")
+    save_checkpoint(model, checkpoint, moved)
+    save_probe(moved / PROBE_FILE, processor, measure(model, processor), before)
+    return Policy(checkpoint, checkpoint / PROBE_FILE, 0), Policy(moved, moved / PROBE_FILE, 1)
+
+
+@pytest.fixture(scope="module")
+def engine(config, policies):
+    engine = VllmEngine(config.engine, config.video)
+    engine.load(policies[0])
+    yield engine
+    engine.release()
+
+
+def scene(config, engine, processor, policy):
+    return Scene("run", 0, "rollout", 0, policy.version, engine, processor, config.video, Path)
+
+
+def rolled_out(config, engine, processor, policy, samples):
+    queries = [Query(s, "original", i, s.video_path, None) for i, s in enumerate(samples)]
+    rollouts, dropped = roll_out(queries, config.rollout, scene(config, engine, processor, policy))
+    assert not dropped
+    return rollouts
+
+
+def mismatch(rollouts, policy, processor):
+    """Mean |engine - trainer| over all response tokens."""
+    model, forbidden = load_policy(policy.path, trainable=False), forbidden_token_ids(processor)
+    differences = []
+    for _, rows in itertools.groupby(rollouts, key=lambda rollout: rollout.group_id):
+        rows = list(rows)
+        batch = collate([encode_group(rows, model, processor, Path, CPU)], model.config, CPU)
+        with torch.no_grad():
+            trainer = response_logprobs(model, batch, forbidden).numpy()
+        differences += [
+            np.abs(t[: len(r.engine_logprobs)] - r.engine_logprobs) for t, r in zip(trainer, rows, strict=True)
+        ]
+    return float(np.concatenate(differences).mean())
+
+
+def test_rollouts_agree_with_the_trainer_token_by_token(config, engine, processor, policies, samples):
+    rollouts = rolled_out(config, engine, processor, policies[0], samples)
+    assert len(rollouts) == len(samples) * config.rollout.group_size
+    # encode_group has compared the prompt tokens of every group; positions and frames show in the log-probs
+    assert mismatch(rollouts, policies[0], processor) < 1e-4
+    vision = {processor.tokenizer.convert_tokens_to_ids(name) for name in VISION_TOKENS[:4]}
+    assert not any(vision & set(rollout.response_token_ids.tolist()) for rollout in rollouts)
+
+
+def test_equal_requests_have_equal_responses(config, engine, processor, policies, samples):
+    first, again = (rolled_out(config, engine, processor, policies[0], samples) for _ in range(2))
+    assert [rollout.response for rollout in first] == [rollout.response for rollout in again]
+
+
+def test_vision_tokens_are_never_sampled_even_when_the_model_wants_nothing_else(config, engine, processor, samples):
+    request = Request(render(processor, question_text(samples[0])), read_video(samples[0].video_path, 8), 1)
+    ids = engine.generate([request], Sampling(64, 50.0, 32))[0].completions  # near-uniform over the vocabulary
+    vision = {processor.tokenizer.convert_tokens_to_ids(name) for name in VISION_TOKENS[:4]}
+    seen = {int(token) for completion in ids for token in completion.token_ids}
+    assert len(seen) > 200
+    assert not seen & vision
+
+
+def test_new_weights_are_the_ones_that_generate(config, engine, processor, policies, samples):
+    before = rolled_out(config, engine, processor, policies[0], samples)
+    engine.load(policies[1])
+    after = rolled_out(config, engine, processor, policies[1], samples)
+    assert mismatch(after, policies[1], processor) < 1e-4
+    assert mismatch(before, policies[1], processor) > 1e-3
+    engine.release()
+    engine.load(policies[0])
+    assert [r.response for r in rolled_out(config, engine, processor, policies[0], samples)] == [
+        r.response for r in before
+    ]
+
+
+def test_a_checkpoint_with_the_probe_of_another_is_refused(config, engine, policies, tmp_path):
+    """What a reload that silently keeps old weights looks like: the engine's log-probs are not the probe's."""
+    folder = tmp_path / "stale"
+    shutil.copytree(policies[0].path, folder)
+    shutil.copy(policies[1].probe, folder / PROBE_FILE)
+    with pytest.raises(EngineError, match="probe"):
+        engine.load(Policy(folder, folder / PROBE_FILE, 1))
+    engine.load(policies[0])

@@ -11,6 +11,7 @@ import torch
 from stages.prompts import render
 from stages.rewards import Reward, grade
 from storage.records import Sample
+from trainer.positions import mrope_positions
 
 
 def sample_responses(
@@ -41,9 +42,16 @@ def sample_responses(
         batch = processor(
             text=prompts, videos=frames, video_metadata=metadata, padding=True, padding_side="left", return_tensors="pt"
         )
+        positions = [
+            mrope_positions(ids, grid, float(seconds), config)
+            for ids, grid, seconds in zip(
+                batch["input_ids"], batch["video_grid_thw"], batch["second_per_grid_ts"], strict=True
+            )
+        ]
         with torch.no_grad():
             tokens = model.generate(
                 **batch,
+                position_ids=torch.stack(positions, dim=1),
                 do_sample=True,
                 temperature=temperature,
                 top_k=0,

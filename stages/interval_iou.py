@@ -31,5 +31,5 @@ def interval_set_iou(a: Iterable[Interval], b: Iterable[Interval]) -> float:
     left, right = merged(a), merged(b)
     union = sum(end - start for start, end in merged(left + right))
     shared = sum(max(0.0, min(x[1], y[1]) - max(x[0], y[0])) for x in left for y in right)
-    # The two sums round independently, so equal sets may come out one ulp above 1.
+    # The two sums round independently: sets that differ by one ulp may come out above 1.
     return min(shared / union, 1.0) if union > 0.0 else 0.0

@@ -38,16 +38,16 @@ def add_noise(frames: np.ndarray, sigma: float, seed: int) -> np.ndarray:
     if sigma == 0.0:
         return frames.copy()
     result = np.empty_like(frames)
-    # Two dimensions: on an array with channels, randn would apply a single sigma to the first channel only.
-    noise = np.empty((frames.shape[1], frames.shape[2] * 3), np.float32)
+    noise = np.empty(frames.shape[1:], np.float32)
+    # One a channel: randn would apply a plain number to the first channel only.
+    mean, deviation = np.zeros(3), np.full(3, sigma)
     cv2.setRNGSeed(seed)
     # The first draws after seeding are a scaled copy of the seed, always near 0: throw some away.
-    cv2.randn(np.empty((1, 16), np.float32), np.zeros(1), np.ones(1))
+    cv2.randn(np.empty((1, 16, 3), np.float32), mean, deviation)
     for frame, noisy in zip(frames, result, strict=True):
-        cv2.randn(noise, np.zeros(1), np.full(1, sigma))
-        total = noise.reshape(frame.shape)
-        total += frame
-        noisy[...] = np.clip(np.rint(total, out=total), 0, 255, out=total)
+        cv2.randn(noise, mean, deviation)
+        noise += frame
+        noisy[...] = np.clip(np.rint(noise, out=noise), 0, 255, out=noise)
     return result
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-from typing import Literal
+import math
+from decimal import Decimal
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.csv
@@ -14,7 +16,7 @@ import pyarrow.parquet as pq
 def export(result: pa.Table, output: Literal["csv", "json", "parquet"]) -> bytes:
     """The table's bytes; json is one object a line, nested columns become JSON text in csv."""
     if output == "json":
-        return "".join(json.dumps(row, default=str) + "\n" for row in result.to_pylist()).encode()
+        return "".join(_json(row) + "\n" for row in result.to_pylist()).encode()
     buffer = io.BytesIO()
     if output == "csv":
         pyarrow.csv.write_csv(_flat(result), buffer)
@@ -26,6 +28,21 @@ def export(result: pa.Table, output: Literal["csv", "json", "parquet"]) -> bytes
 def _flat(result: pa.Table) -> pa.Table:
     for i, field in enumerate(result.schema):
         if pa.types.is_nested(field.type):
-            texts = [json.dumps(value, default=str) for value in result.column(i).to_pylist()]
+            texts = [_json(value) for value in result.column(i).to_pylist()]
             result = result.set_column(i, field.name, pa.array(texts))
     return result
+
+
+def _json(value: Any) -> str:
+    return json.dumps(_plain(value), default=str, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    """`value` in what JSON has: numbers instead of decimals (a sum of integers is one), null instead of NaN."""
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -22,6 +22,7 @@ class Files:
         self.url = str(root)
         self._fs, self._root = fsspec.core.url_to_fs(self.url)
         self._cache: Path | None = None
+        self._fetched: set[str] = set()
 
     @property
     def is_local(self) -> bool:
@@ -107,8 +108,11 @@ class Files:
         if self._cache is None:
             self._cache = Path(tempfile.mkdtemp(prefix="deepvideo-"))
         target = self._cache / path
-        if not target.exists():
-            self._fs.get(f"{self._root}/{path}", str(target), recursive=self._fs.isdir(f"{self._root}/{path}"))
+        if path not in self._fetched:  # a folder that exists may hold one file that was asked for alone
+            is_folder = self._fs.isdir(f"{self._root}/{path}")
+            end = "/" if is_folder else ""
+            self._fs.get(f"{self._root}/{path}{end}", f"{target}{end}", recursive=is_folder)
+            self._fetched.add(path)
         return target
 
 

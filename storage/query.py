@@ -19,10 +19,9 @@ def connect(run: Run) -> Any:
     if not run.files.is_local:
         connection.register_filesystem(run.files.filesystem)
     connection.execute(views_sql(run, run.files.full))
-    if run.files.is_local:
-        allowed = [run.files.full(path) for table in schema.TABLES for path in table_files(run, table)]
-        connection.execute("set allowed_paths = ?", [allowed])
-        connection.execute("set enable_external_access = false")
+    allowed = [run.files.full(path) for table in schema.TABLES for path in table_files(run, table)]
+    connection.execute("set allowed_paths = ?", [allowed])
+    connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
     return connection
 
@@ -30,10 +29,9 @@ def connect(run: Run) -> Any:
 def query(run: Run, sql: str) -> pa.Table:
     """The result of one SELECT (or EXPLAIN without ANALYZE). UserError for any other statement or a wrong query."""
     try:
-        statements = duckdb.extract_statements(sql)
-    except duckdb.Error as error:
+        kinds = [statement.type for statement in duckdb.extract_statements(sql)]
+    except (duckdb.Error, ValueError) as error:  # ValueError: a statement that DuckDB's Python side has no name for
         raise UserError(f"this is not SQL that DuckDB understands: {_first_line(error)}") from error
-    kinds = [statement.type for statement in statements]
     explain = duckdb.StatementType.EXPLAIN
     if len(kinds) != 1 or kinds[0] not in (duckdb.StatementType.SELECT, explain):
         found = ", ".join(kind.name for kind in kinds) or "nothing"

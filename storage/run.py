@@ -52,10 +52,9 @@ class Run:
     def open(cls, url: str) -> Run:
         """The run at `url`; UserError if there is none."""
         files = Files(url)
-        if not files.exists(layout.IDENTITY):
-            raise UserError(
-                f"{url}: no run is there ({layout.IDENTITY} is missing); start one with: deepvideo run CONFIG"
-            )
+        for path in (layout.IDENTITY, layout.settings_file(0)):  # written in this order
+            if not files.exists(path):
+                raise UserError(f"{url}: no run is there ({path} is missing); start one with: deepvideo run CONFIG")
         return cls(files, _read_identity(files), _read_settings(files))
 
     @classmethod
@@ -66,6 +65,7 @@ class Run:
         `accept_changes` is not given; the message lists them.
         """
         files = Files(url)
+        settings = _decode(_encode(settings))  # as every later process reads them: JSON has no tuples
         for table in schema.TABLES:
             if not files.exists(layout.empty_table(table)):
                 files.create(layout.empty_table(table), shards.parquet_bytes(table, []))
@@ -116,13 +116,19 @@ def _read_identity(files: Files) -> Identity:
 
 
 def _read_settings(files: Files) -> Settings:
-    last = files.names(layout.SETTINGS)[-1]
-    body = json.loads(files.read(f"{layout.SETTINGS}/{last}"))
-    return Settings(body["config"], {name: StageSettings(**value) for name, value in body["stages"].items()})
+    return _decode(files.read(f"{layout.SETTINGS}/{files.names(layout.SETTINGS)[-1]}"))
 
 
 def _write_settings(files: Files, settings: Settings) -> None:
-    body = {"config": settings.config, "stages": {name: vars(value) for name, value in settings.stages.items()}}
-    data = json.dumps(body, indent=1, sort_keys=True).encode()
-    while not files.create(layout.settings_file(len(files.names(layout.SETTINGS))), data):
+    while not files.create(layout.settings_file(len(files.names(layout.SETTINGS))), _encode(settings)):
         pass
+
+
+def _encode(settings: Settings) -> bytes:
+    body = {"config": settings.config, "stages": {name: vars(value) for name, value in settings.stages.items()}}
+    return json.dumps(body, indent=1, sort_keys=True).encode()
+
+
+def _decode(data: bytes) -> Settings:
+    body = json.loads(data)
+    return Settings(body["config"], {name: StageSettings(**value) for name, value in body["stages"].items()})

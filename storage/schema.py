@@ -55,15 +55,21 @@ def schema(record: type) -> pa.Schema:
 
 
 def to_table(record: type, rows: Sequence[Any]) -> pa.Table:
-    """The Arrow table of records of one class. A NaN or infinite reward or difficulty is refused with a ValueError."""
+    """The Arrow table of records of one class.
+
+    Raises ValueError, with the sample, for a reward or difficulty that is not finite and for None in a required field.
+    """
+    columns = schema(record)
+    required = [column.name for column in columns if not column.nullable]
     flat = [dict(_flatten(row)) for row in rows]
     for row in flat:
-        for column in ("reward", "mean_reward", "difficulty"):
-            if column in row and not math.isfinite(row[column]):
-                raise ValueError(
-                    f"sample {row['sample_id']}: {column} is {row[column]}; it must be finite to be stored"
-                )
-    columns = schema(record)
+        where = f"sample {row['sample_id']}" if "sample_id" in row else record.__name__
+        for name in required:
+            if row[name] is None:  # Arrow would store a missing list as an empty one
+                raise ValueError(f"{where}: {name} is None; only optional fields may be left out")
+        for name in ("reward", "mean_reward", "difficulty"):
+            if name in row and not math.isfinite(row[name]):
+                raise ValueError(f"{where}: {name} is {row[name]}; it must be finite to be stored")
     return pa.table([pa.array([row[f.name] for row in flat], type=f.type) for f in columns], schema=columns)
 
 

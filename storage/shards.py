@@ -104,8 +104,14 @@ class Attempt:
         self.files.create(f"{self.folder}/{layout.sidecar_name(index)}", _json(parts))
 
     def shard(self, index: int) -> dict[str, dict[str, Any]]:
-        """What shard `index` committed, by table."""
-        return dict(json.loads(self.files.read(f"{self.folder}/{layout.sidecar_name(index)}")))
+        """What shard `index` committed, by table; DamagedRun if its sidecar cannot be read as one."""
+        path = f"{self.folder}/{layout.sidecar_name(index)}"
+        try:
+            return dict(json.loads(self.files.read(path)))
+        except (ValueError, TypeError) as error:
+            raise DamagedRun(
+                f"{self.files.full(path)}: not a shard's record ({error}); remove it and run again"
+            ) from error
 
     def read_shard(self, record: type[R], table: str, index: int) -> list[R]:
         """The records of one table of a committed shard of this attempt."""
@@ -122,8 +128,10 @@ class Attempt:
         return f"{self.folder}/{target}"
 
     def fail(self, reason: str) -> None:
-        """Leaves the reason for which this attempt stopped."""
-        self.files.create(f"{self.folder}/{layout.FAILURE}-{uuid.uuid4().hex}.json", _json({"reason": reason}))
+        """Leaves the reason for which this attempt stopped; the latest one, by number, is the one shown."""
+        number = sum(name.startswith(layout.FAILURE) for name in self.files.names(self.folder))
+        while not self.files.create(f"{self.folder}/{layout.FAILURE}-{number:05d}.json", _json({"reason": reason})):
+            number += 1
 
     def commit(self, num_shards: int, versions: Mapping[str, str]) -> Manifest:
         """Ends the attempt: its manifest, listing shards 0 .. num_shards - 1, is written last and create-only."""
@@ -152,7 +160,7 @@ def read_manifest(files: Files, folder: str) -> Manifest:
         body = json.loads(files.read(path))
         body.pop("schema_version")
         return Manifest(**body)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DamagedRun(
             f"{files.full(path)}: not a manifest ({error}); remove its attempt folder and run again"
         ) from error

@@ -7,6 +7,7 @@ exactly the sigma that was asked for, see ENVIRONMENT.md). Reading goes through 
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -78,26 +79,15 @@ def read_video(path: str | Path, num_frames: int | None = None, max_pixels: int 
     """Decodes `path`; with `num_frames`, keeps that many uniformly spaced frames (all if the file has fewer).
 
     Frames of more than `max_pixels` are reduced to that many, sides in proportion.
-    Raises VideoError if the file is missing, is no video, has no frame, or holds fewer frames than its header says.
+    Raises VideoError if the file is missing, is no video, has no frame, or ends before its header says.
     """
     path = Path(path)
     if not path.is_file():
         raise VideoError(f"{path}: no such video file")
     try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise VideoError(f"{path}: holds no video stream")
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            declared = stream.frames
-            rate = stream.average_rate or Fraction(1)
-            decoded = list(container.decode(stream))
+        decoded, rate = _decode(path)
     except (av.error.FFmpegError, OSError) as error:
         raise VideoError(f"{path}: cannot be decoded ({error})") from error
-    if not decoded:
-        raise VideoError(f"{path}: holds no frame")
-    if len(decoded) < declared:
-        raise VideoError(f"{path}: truncated, {len(decoded)} of {declared} frames decode")
     total = len(decoded)
     indices = uniform_indices(total, num_frames) if num_frames is not None else np.arange(total)
     frames = np.stack([_reduced(decoded[i].to_ndarray(format="rgb24"), max_pixels) for i in indices])
@@ -110,7 +100,8 @@ def read_video(path: str | Path, num_frames: int | None = None, max_pixels: int 
 def write_video(path: str | Path, frames: np.ndarray, fps: float, codec: Codec) -> None:
     """Encodes uint8 `[T, H, W, 3]` RGB `frames` to `path`; the same frames give the same bytes.
 
-    Raises VideoError if this build lacks the encoder.
+    Raises VideoError for no frame, no frame rate, sides that the codec cannot hold (h264: even ones), or if this build
+    lacks the encoder.
     """
     name, pixel_format, options = _ENCODERS[codec]
     if not codec_available(codec):
@@ -118,12 +109,64 @@ def write_video(path: str | Path, frames: np.ndarray, fps: float, codec: Codec) 
             f"{path}: this FFmpeg build has no {name} encoder; install PyAV from its wheel (pip install av)"
         )
     height, width = frames.shape[1:3]
+    if len(frames) == 0 or not fps > 0:
+        raise VideoError(
+            f"{path}: {len(frames)} frames at {fps} frames per second; give at least one and a rate above 0"
+        )
+    if codec == "h264" and (height % 2 or width % 2):
+        raise VideoError(
+            f"{path}: h264 in 4:2:0 needs even sides, not {width} x {height}; crop the frames, or use ffv1"
+        )
     with av.open(str(path), "w", options={"fflags": "+bitexact"}) as container:
         stream: Any = container.add_stream(name, rate=Fraction(fps).limit_denominator(1000), options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
         for array in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(array, format="rgb24")))
         container.mux(stream.encode())
+
+
+def _decode(path: Path) -> tuple[list[Any], Fraction]:
+    """Every frame of the file and its average rate; VideoError for a file that is no video or was cut short."""
+    with av.open(str(path)) as container:
+        if not container.streams.video:
+            raise VideoError(f"{path}: holds no video stream")
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        decoded: list[Any] = []
+        num_packets, is_corrupt = 0, False
+        for packet in container.demux(stream):
+            num_packets += packet.size > 0
+            is_corrupt |= packet.is_corrupt
+            decoded += packet.decode()
+        if not decoded:
+            raise VideoError(f"{path}: holds no frame")
+        if is_corrupt:
+            raise VideoError(
+                f"{path}: truncated or damaged, a frame's data is incomplete ({len(decoded)} frames decode)"
+            )
+        if num_packets < stream.frames and _num_stored_packets(path) < stream.frames:
+            raise VideoError(f"{path}: truncated, {len(decoded)} of {stream.frames} frames decode")
+        rate = stream.average_rate or Fraction(1)
+        declared_end, last = _declared_end(container, stream), decoded[-1]
+        if stream.frames == 0 and declared_end is not None and last.time is not None:
+            end = last.time + float(last.duration * last.time_base if last.duration else 1 / rate)
+            if end < declared_end - 0.5 / float(rate):
+                raise VideoError(f"{path}: truncated, ends at {end:.2f} of {declared_end:.2f} seconds")
+    return decoded, rate
+
+
+def _num_stored_packets(path: Path) -> int:
+    """Packets in the file, those too that an edit list hides: a clip cut without encoding again declares them all."""
+    with av.open(str(path), options={"ignore_editlist": "1"}) as container:
+        return sum(packet.size > 0 for packet in container.demux(container.streams.video[0]))
+
+
+def _declared_end(container: Any, stream: Any) -> float | None:
+    """Where a Matroska header, which counts no frames, says that the stream ends: seconds."""
+    tag = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
+    if tag:
+        return int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3])
+    return container.duration / av.time_base if container.duration and len(container.streams) == 1 else None
 
 
 def _reduced(frame: np.ndarray, max_pixels: int | None) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The shipped tiny policy and the warm-up that makes it: able enough to be rewarded, not so able that groups are equal."""
+"""The shipped tiny policy and the warm-up that makes it: able enough to earn rewards, not too able to learn."""
 
 from pathlib import Path
 

@@ -41,11 +41,11 @@ LEAKS = [
     (
         CHOICE,
         "the answer is A|Answer is (A)|answer is: A|answer is a.|answer is a|ANSWER IS **A**|answer: A",
-        "answer is a dog",
+        "answer is a dog|answer is a *red* dog",
     ),
     (
         CHOICE,
-        "option A|Option a, then|option (A|choose option A here",
+        "option A|answer A|answer: (A)|Option a, then|option (A|choose option A here",
         "option a user takes|options A and B|an option. A dog",
     ),
     (
@@ -85,6 +85,7 @@ LEAKS = [
     (text("3"), "3|three", "mp3"),
     (text("mp3"), "mp3|MP3!", "3|mp"),
     (text("B"), "(B)|answer is B", "B|to be or not to B"),
+    (text("E"), "(e)|E.|it is e.", "i.e. this|e|eee"),
     (text("I"), "option I|(i)", "I think i can"),
     (text("vitamin A"), "vitamin A|vitamin a", "vitamin|a vitamin"),
     (text("dog's bowl"), "dog's bowl|dog\u2019s bowl", "dogs bowl|dog bowl"),

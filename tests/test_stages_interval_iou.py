@@ -28,6 +28,7 @@ CASES = [
     ([(5, 0), (0, 5)], [(0, 5)], 1.0),
     ([(math.nan, 5)], [(0, 5)], 0.0),
     ([(0, math.inf)], [(0, 5)], 0.0),
+    ([(0, math.inf)], [(0, math.inf)], 0.0),
     ([(-1, 1)], [(0, 1)], 0.5),
 ]
 
@@ -55,6 +56,12 @@ floats = st.lists(st.tuples(st.floats(0, 1e4), st.floats(0, 1e4)), max_size=6)
 def test_iou_is_symmetric_and_in_range(a: list[tuple[float, float]], b: list[tuple[float, float]]) -> None:
     assert 0.0 <= interval_set_iou(a, b) <= 1.0
     assert interval_set_iou(a, b) == pytest.approx(interval_set_iou(b, a))
+
+
+def test_rounding_never_lifts_the_iou_above_one() -> None:
+    start, cut, end = 8.427608141492794e-06, 23.981378107526595, 63.70545113549524
+    pieces = [(start, cut), (math.nextafter(cut, end), end)]
+    assert interval_set_iou(pieces, [(start, end)]) == 1.0
 
 
 @given(floats)

@@ -149,6 +149,10 @@ ANSWERS = [
     (number("3"), "3 or 4", 0),
     (number("3"), "3, 4", 0),
     (number("3"), "3 or four", 0),
+    (number("3"), "three four", 0),
+    (number("3"), "3\u4e07", 0),  # CJK three times ten thousand
+    (number("100"), "1,00", 0),
+    (number("12"), "1,2", 0),
     (number("3"), "1 2 3", 0),
     (number("3"), "2 1", 0),  # math-verify alone would add them up
     (number("3"), "3 million", 0),
@@ -259,6 +263,8 @@ def test_predicted_answer_is_none_without_an_accepted_block() -> None:
     assert extract_answer("<answer> B </answer>\n") == "B"
     assert extract_answer("<answer></answer>") == ""
     assert extract_answer("<answer>B</answer> and more") is None
+    assert extract_answer("<answer>A<answer>B</answer>") is None
+    assert extract_answer("<answer>A</answer>B</answer>") is None
     assert grade("B", COLOURS).predicted_answer is None
 
 

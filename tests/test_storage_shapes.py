@@ -9,7 +9,7 @@ import pytest
 
 from stages.leak import leaks
 from storage.datasets import shapes
-from storage.datasets.shapes_scene import DIRECTIONS, FPS, FRAME_SIZE, NUM_FRAMES, Thing, cell_labels
+from storage.datasets.shapes_scene import DIRECTIONS, FPS, FRAME_SIZE, LABEL_WORDS, NUM_FRAMES, Thing, cell_labels
 from storage.records import Sample
 from storage.video import read_video
 
@@ -142,7 +142,9 @@ def test_the_first_half_of_a_trace_does_not_give_the_answer_and_the_end_does(roo
 def test_cell_labels_by_hand() -> None:
     """A red circle moving right through the middle row, seen from frame 4 on: x is 42 at frame 4.5 and 70 at 6.5."""
     thing = Thing("red", "circle", 42 - 4.5 * 14, 42, 8.0, dx=14.0, first_frame=4)
-    labels = cell_labels([thing]).reshape(4, 3, 3, 14)
-    columns = [0, 6, 13]  # red, circle, right
-    assert np.argwhere(labels.any(-1)).tolist() == [[2, 1, 1], [3, 1, 2]]
-    assert np.flatnonzero(labels[2, 1, 1]).tolist() == np.flatnonzero(labels[3, 1, 2]).tolist() == columns
+    labels = cell_labels([thing]).reshape(4, 3, 3, len(LABEL_WORDS))
+    places = LABEL_WORDS.index("top")
+    assert np.argwhere(labels[..., :places].any(-1)).tolist() == [[2, 1, 1], [3, 1, 2]]
+    assert [LABEL_WORDS[i] for i in np.flatnonzero(labels[2, 1, 1])] == ["red", "circle", "rightward"]
+    assert [LABEL_WORDS[i] for i in np.flatnonzero(labels[3, 1, 2])] == ["red", "circle", "rightward", "right"]
+    assert [LABEL_WORDS[i] for i in np.flatnonzero(labels[0, 2, 0])] == ["bottom", "left"]

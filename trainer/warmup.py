@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from trainer.positions import mrope_positions
 from trainer.tiny_model import build, save
 from trainer.warmup_batch import IGNORED, Clip, Clips, Example, collate, encode
 
@@ -143,15 +144,14 @@ def response_loss(model: Any, batch: dict[str, torch.Tensor], features: torch.Te
     inputs = model.get_input_embeddings()(batch["input_ids"])
     is_video = batch["mm_token_type_ids"] == 2
     inputs = inputs.masked_scatter(is_video[..., None], features)
-    positions, _ = model.model.get_rope_index(
-        input_ids=batch["input_ids"],
-        mm_token_type_ids=batch["mm_token_type_ids"],
-        video_grid_thw=clips.grid.repeat(len(features), 1),
-        second_per_grid_ts=torch.full((len(features),), clips.seconds_per_pair),
-        attention_mask=batch["attention_mask"],
-    )
+    positions = [
+        mrope_positions(ids, clips.grid[0], clips.seconds_per_pair, model.config) for ids in batch["input_ids"]
+    ]
     hidden = model.model.language_model(
-        inputs_embeds=inputs, attention_mask=batch["attention_mask"], position_ids=positions, use_cache=False
+        inputs_embeds=inputs,
+        attention_mask=batch["attention_mask"],
+        position_ids=torch.stack(positions, dim=1),
+        use_cache=False,
     ).last_hidden_state
     learned = batch["labels"][:, 1:] != IGNORED
     return functional.cross_entropy(model.lm_head(hidden[:, :-1][learned]), batch["labels"][:, 1:][learned])

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from trainer.positions import mrope_positions
-
 IGNORED = -100
 
 
@@ -66,7 +64,7 @@ def encode(tokenizer: Any, example: Example, num_video_tokens: int) -> tuple[lis
 
 
 def collate(encoded: Sequence[tuple[list[int], int]], video_id: int) -> dict[str, torch.Tensor]:
-    """Token ids, their mask, types (video tokens are 2) and labels (responses only), int64 [N, T] padded on the right."""
+    """Token ids, mask, types (2 for video) and labels (responses only), int64 [N, T], padded on the right."""
     longest = max(len(ids) for ids, _ in encoded)
     input_ids = torch.zeros(len(encoded), longest, dtype=torch.int64)
     labels = torch.full_like(input_ids, IGNORED)

@@ -121,10 +121,8 @@ def cell_labels(things: Sequence[Thing], cell: int = 28) -> np.ndarray:
     side = FRAME_SIZE // cell
     labels = np.zeros((NUM_FRAMES // 2, side, side, len(LABEL_WORDS)), np.float32)
     num_things = len(COLOURS) + len(SHAPES) + len(DIRECTIONS)
-    for column, edge in enumerate(
-        ((0, slice(None)), (side - 1, slice(None)), (slice(None), 0), (slice(None), side - 1))
-    ):
-        labels[:, edge[0], edge[1], num_things + column] = 1.0
+    for column, cells in enumerate((labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1])):
+        cells[..., num_things + column] = 1.0
     for thing in things:
         for pair in range(thing.first_frame // 2, NUM_FRAMES // 2):
             x, y = thing.centre(2 * pair + 0.5)

@@ -173,12 +173,17 @@ def _console() -> Console:
 
 
 def _quiet() -> None:
-    """Settings that libraries take from the environment: quiet, offline, and patient with a slow start."""
+    """Settings that libraries take from the environment: quiet, offline, patient with a slow start.
+
+    OMP_WAIT_POLICY: threads that wait by spinning take the cores from the ones that work. On two cores with other work
+    beside it, a round's training went from 41 s to 2 s without the spinning.
+    """
     for name, value in {
         "PREFECT_LOGGING_LEVEL": "CRITICAL",
         "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        "OMP_WAIT_POLICY": "PASSIVE",
         "DO_NOT_TRACK": "1",
         "HF_HUB_OFFLINE": "1",
         "TRANSFORMERS_VERBOSITY": "error",

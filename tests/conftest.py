@@ -1,9 +1,13 @@
 """Fixtures that several files share: the shipped checkpoint, a small configuration, a quiet console."""
 
 import io
+import os
 from pathlib import Path
 
 import pytest
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads starve each other on two cores
+
 from rich.console import Console
 
 from flows.config import load_config

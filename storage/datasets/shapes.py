@@ -17,6 +17,7 @@ import numpy as np
 
 from storage.datasets.shapes_question import KINDS
 from storage.datasets.shapes_scene import FPS, Scene, Thing, draw
+from storage.errors import UserError
 from storage.records import Sample
 from storage.video import write_video
 
@@ -28,14 +29,15 @@ LETTERS = "ABCD"
 def generate(root: Path, *, seed: int, num_train: int, num_validation: int) -> None:
     """Writes the data set; the same arguments give the same bytes, and a finished one is left as it is.
 
-    Raises ValueError if `root` holds a data set made with other arguments.
+    Raises UserError if `root` holds a data set made with other arguments.
     """
     made_with = {"seed": seed, "num_train": num_train, "num_validation": num_validation}
     if (root / RECORDS).exists():
         found = json.loads((root / "made_with.json").read_text())
         if found != made_with:
-            raise ValueError(
-                f"{root}: holds shapes made with {found}, not {made_with}; use another folder or delete it"
+            raise UserError(
+                f"{root}: holds shapes made with {found}, not {made_with}; data and seed are a run's identity: "
+                "choose another --run-dir or restore them"
             )
         return
     (root / "videos").mkdir(parents=True, exist_ok=True)

@@ -85,7 +85,7 @@ def status(run_dir: RunDir = "runs/demo") -> None:
     from storage.run import Run
 
     found = Run.open(run_dir)
-    table, failures = status_table(found, RunConfig.model_validate(found.settings.config).rounds)
+    table, failures = status_table(found, RunConfig.model_validate(found.settings.config))
     _console().print(table)
     for line in failures:
         typer.echo(line)

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
-from flows.stage_specs import SPECS
+from flows.config import RunConfig
+from flows.stage_specs import SPECS, schedule
 from stages.evaluate import wilson_interval
 from storage.layout import address
 from storage.query import query
 from storage.run import Run
 
+MAX_COLUMNS = 6
 STATE_STYLES = {"done": "green", "stale": "yellow", "failed": "red", "unfinished": "yellow", "missing": "dim"}
 
 
 def rounds_table(run: Run) -> Table:
     """One row a round: reward, vanishing ratio before and after augmentation, labels, rows."""
-    table = Table(title="Rounds")
-    table.add_column("round", justify="right")
-    for name in ("mean\nreward", "accuracy", "vanishing\nbefore", "vanishing\nafter"):
-        table.add_column(name, justify="right")
-    for name in ("hard / easy\n/ kept", "rollouts", "groups\ntrained"):
-        table.add_column(name, justify="right")
+    table = _narrow("Rounds")
+    names = ("round", "mean\nreward", "accuracy", "vanishing\nbefore", "vanishing\nafter", "hard", "easy", "kept")
+    for name in (*names, "rollouts", "groups\ntrained"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in query(run, "from rounds").to_pylist():
         table.add_row(
             str(row["round_index"]),
@@ -30,25 +31,25 @@ def rounds_table(run: Run) -> Table:
             f"{row['accuracy']:.3f}",
             _share(row["vanishing_before"]),
             _share(row["vanishing_after"]),
-            f"{row['num_hard']} / {row['num_easy']} / {row['num_kept']}",
-            str(row["num_rollouts"]),
+            *(str(row[name]) for name in ("num_hard", "num_easy", "num_kept", "num_rollouts")),
             str(row["num_trained"] or 0),
         )
     return table
 
 
 def seconds_table(run: Run) -> Table:
-    """Seconds of each stage in each round, and their sum."""
-    table = Table(title="Seconds")
-    table.add_column("round", justify="right")
-    for stage in (*SPECS, "all"):
-        table.add_column(stage.replace("_", "_\n"), justify="right")
+    """Seconds of each stage in the last rounds; start-ups are in the first stage that needs them."""
     timed = query(run, "select round_index, stage, seconds from stages where current").to_pylist()
-    seconds = {(row["round_index"], row["stage"]): row["seconds"] for row in timed}
-    for r in sorted({row["round_index"] for row in timed}):
-        cells = [seconds.get((r, stage)) for stage in SPECS]
-        total = sum(cell for cell in cells if cell is not None)
-        table.add_row(str(r), *("" if cell is None else f"{cell:.1f}" for cell in cells), f"{total:.1f}")
+    seconds = {(row["stage"], row["round_index"]): row["seconds"] for row in timed}
+    shown = sorted({row["round_index"] for row in timed})[-MAX_COLUMNS:]
+    table = _narrow("Seconds by stage")
+    table.add_column("stage")
+    for r in shown:
+        table.add_column(f"round {r}", justify="right")
+    for stage in SPECS:
+        cells = (seconds.get((stage, r)) for r in shown)
+        table.add_row(stage, *("" if cell is None else f"{cell:.1f}" for cell in cells))
+    table.add_row("all", *(f"{sum(seconds.get((stage, r), 0.0) for stage in SPECS):.1f}" for r in shown))
     return table
 
 
@@ -69,31 +70,39 @@ def validation_lines(run: Run) -> list[str]:
     return lines
 
 
-def status_table(run: Run, num_rounds: int) -> tuple[Table, list[str]]:
+def status_table(run: Run, config: RunConfig) -> tuple[Table, list[str]]:
     """Rounds x stages with state, rows and seconds; and a line for each failure, with its reason."""
-    table = Table(title=f"{run.files.url}: run {run.identity.run_id}")
+    table = _narrow(f"{run.files.url}: run {run.identity.run_id}", show_lines=True)
     table.add_column("round", justify="right")
     for stage in SPECS:
-        table.add_column(stage)
+        table.add_column(stage.replace("rollout_", "rollout_\n"))
+    shown = {*schedule(config), *(_split(place) for place in run.ledger.addresses())}
     failures = []
-    seen = [int(place.split("/")[0]) for place in run.ledger.addresses()]
-    for r in range(max([num_rounds, *seen]) + 1):
+    for r in sorted({r for _, r in shown}):
         cells = []
         for stage in SPECS:
-            if r >= num_rounds and stage != "evaluate" and address(r, stage) not in run.ledger.addresses():
+            if (stage, r) not in shown:
                 cells.append("")
                 continue
             state, reason = run.ledger.state(address(r, stage))
-            style, manifest = STATE_STYLES[state], run.ledger.current(address(r, stage))
-            detail = ""
-            if manifest is not None:
-                rows = sum(part["rows"] for shard in manifest.shards for part in shard.values())
-                detail = f"\n{rows} rows, {manifest.info['seconds']:.1f} s"
-            cells.append(f"[{style}]{state}[/]{detail}")
+            manifest = run.ledger.current(address(r, stage))
+            detail = f"\n{manifest.num_rows}\n{manifest.info['seconds']:.1f} s" if manifest else ""
+            cells.append(f"[{STATE_STYLES[state]}]{state}[/]{detail}")
             if reason:
                 failures.append(f"{address(r, stage)} failed: {reason}")
         table.add_row(str(r), *cells)
+    table.caption = "state, rows, seconds"
     return table, failures
+
+
+def _narrow(title: str, *, show_lines: bool = False) -> Table:
+    """A table that fits eighty columns."""
+    return Table(title=title, box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_lines=show_lines)
+
+
+def _split(place: str) -> tuple[str, int]:
+    round_name, stage = place.split("/")
+    return stage, int(round_name)
 
 
 def result_table(result: Any) -> Table:

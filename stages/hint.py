@@ -31,7 +31,12 @@ class Hint:
 
 
 def reasoning(response: str) -> str:
-    """The text inside the first `<think>...</think>`, stripped; '' if there is no complete block."""
+    """The text inside the first `<think>...</think>`, stripped; '' if there is no complete block.
+
+    Also '' for a response that spells a special token such as `<|video_pad|>`: in a hint it would become one.
+    """
+    if "<|" in response:
+        return ""
     _, _, inside = response.partition("<think>")
     trace, closed, _ = inside.partition("</think>")
     return trace.strip() if closed else ""

@@ -21,7 +21,8 @@ from decimal import Decimal, localcontext
 from fractions import Fraction
 from functools import lru_cache
 
-from stages.rewards import ARTICLES, NUMBER_WORDS, read_number
+from stages.number import NUMBER_WORDS, read_number
+from stages.short_text import ARTICLES
 from storage.records import Sample
 
 _START, _END = r"(?<![^\W_])", r"(?![^\W_])"  # no letter or digit before; none after

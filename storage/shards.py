@@ -67,6 +67,11 @@ class Manifest:
         """The number of rows of one table."""
         return sum(shard[table]["rows"] for shard in self.shards if table in shard)
 
+    @property
+    def num_rows(self) -> int:
+        """The number of rows of all tables."""
+        return sum(part["rows"] for shard in self.shards for part in shard.values())
+
 
 @dataclass
 class Attempt:

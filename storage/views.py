@@ -49,11 +49,10 @@ def _stage_rows(run: Run) -> str:
         round_name, stage = m.address.split("/")
         current = run.ledger.current(m.address)
         is_current = current is not None and current.folder == m.folder
-        num_rows = sum(part["rows"] for shard in m.shards for part in shard.values())
         ended = f"to_timestamp({m.info['ended']:.3f})::timestamp"
         seconds = f"{m.info['seconds']:.3f}"
         name = f"{int(round_name)}, '{stage}', '{m.key}', {m.number}"
-        rows.append(f"({name}, {is_current}, {num_rows}, {seconds}, {ended})")
+        rows.append(f"({name}, {is_current}, {m.num_rows}, {seconds}, {ended})")
     return ",\n    ".join(rows)
 
 

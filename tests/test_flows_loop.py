@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -83,7 +84,10 @@ def test_numbers_agree_between_tables(finished, small_config):
     )
     steps = query(
         run,
-        "select min(n) as low, max(n) as high from (select count(*) as n from train_rollouts group by round_index, group_id, rollout_index)",
+        """
+        select min(n) as low, max(n) as high
+        from (select count(*) as n from train_rollouts group by round_index, group_id, rollout_index)
+        """,
     )
     assert steps.to_pylist() == [{"low": 2, "high": 2}]
 
@@ -104,8 +108,6 @@ def test_a_finished_run_is_not_repeated(finished, small_config):
 
 
 def test_more_rounds_continue_and_keep_what_is_done(finished, tmp_path, small_config):
-    import shutil
-
     shutil.copytree(finished[0], tmp_path / "run")
     more = load_config("tiny", [f"rounds={small_config.rounds + 1}"]).model_copy(
         update={name: getattr(small_config, name) for name in type(small_config).model_fields if name != "rounds"}
@@ -134,8 +136,6 @@ def test_killed_at_random_instants_the_tables_are_the_same(finished, tmp_path, s
 
 
 def test_a_forced_stage_with_identical_output_keeps_its_successors(finished, tmp_path, small_config, console):
-    import shutil
-
     shutil.copytree(finished[0], tmp_path / "run")
     with open_session(str(tmp_path / "run"), small_config, console) as session:
         manifest = run_stage(session, "rollout", 0, force=True)
@@ -145,8 +145,6 @@ def test_a_forced_stage_with_identical_output_keeps_its_successors(finished, tmp
 
 
 def test_changed_settings_need_consent_and_redo_only_what_depends_on_them(finished, tmp_path, small_config, console):
-    import shutil
-
     shutil.copytree(finished[0], tmp_path / "run")
     changed = small_config.model_copy(update={"train": small_config.train.model_copy(update={"kl_weight": 0.7})})
     with pytest.raises(UserError, match="--accept-changes"), open_session(str(tmp_path / "run"), changed, console):
@@ -190,6 +188,8 @@ def test_another_seed_is_another_run(finished, small_config, console):
 
 
 def test_a_stage_without_its_inputs_says_what_is_missing(tmp_path, small_config, console):
-    with open_session(str(tmp_path / "run"), small_config, console) as session:
-        with pytest.raises(UserError, match="00000/curate"):
-            run_stage(session, "train", 0)
+    with (
+        open_session(str(tmp_path / "run"), small_config, console) as session,
+        pytest.raises(UserError, match="00000/curate"),
+    ):
+        run_stage(session, "train", 0)

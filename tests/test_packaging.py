@@ -60,7 +60,7 @@ def test_a_file_imports_only_what_its_room_allows(path):
     [
         "import storage.run, storage.query, storage.datasets.shapes, storage.video",
         "import stages.config, trainer.config, flows.config, flows.stage_specs",
-        "import sys; sys.argv = ['deepvideo', '--help']\ntry:\n    import flows.cli; flows.cli.main()\nexcept SystemExit: pass",
+        "import sys; sys.argv[1:] = ['--help']\ntry: import flows.cli; flows.cli.main()\nexcept SystemExit: pass",
     ],
 )
 def test_settings_storage_and_help_load_without_torch(statement):

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.rewards import NUMBER_WORDS, Reward, extract_answer, grade, max_reward, normalise_text, read_number
+from stages.number import NUMBER_WORDS, read_number
+from stages.rewards import Reward, extract_answer, grade, max_reward
+from stages.short_text import normalise_text
 from storage.records import ProblemType, Sample
 
 COLOURS = Sample("colours", "v.avi", "Which?", "B", "multiple_choice", ("red ball", "blue ball", "Blue ball on a box"))

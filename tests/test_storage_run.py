@@ -218,11 +218,16 @@ def test_a_process_that_ends_lets_go(tmp_path: Path) -> None:
     hold(tmp_path).communicate("\n")
 
 
-def test_the_lock_is_let_go_after_an_error_and_held_within(tmp_path: Path) -> None:
-    with pytest.raises(KeyError), run_lock(Files(tmp_path)):
+def fail_under_lock(files: Files) -> None:
+    with run_lock(files):
         with pytest.raises(UserError, match=f'"pid": {os.getpid()}'):
-            run_lock(Files(tmp_path)).__enter__()
+            run_lock(files).__enter__()
         raise KeyError
+
+
+def test_the_lock_is_held_within_and_let_go_after_an_error(tmp_path: Path) -> None:
+    with pytest.raises(KeyError):
+        fail_under_lock(Files(tmp_path))
     with run_lock(Files(tmp_path)):
         pass
 

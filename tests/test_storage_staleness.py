@@ -84,8 +84,7 @@ def test_a_later_round_has_its_own_attempts(tmp_path: Path) -> None:
     run = open_run(tmp_path)
     do_all(run)
     later = layout.address(1, "a")
-    INPUTS_LATER = {"data": "d"}
-    run.commit(run.attempt(later, INPUTS_LATER), 0, {})
+    run.commit(run.attempt(later, {"data": "d"}), 0, {})
     assert run.ledger.addresses() == [A, B, C, later]
     assert run.ledger.current(A) != run.ledger.current(later)
     assert run.ledger.state(layout.address(1, "b")) == MISSING

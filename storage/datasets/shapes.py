@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from storage.datasets.shapes_question import KINDS
-from storage.datasets.shapes_scene import FPS, Scene, Thing, draw
+from storage.datasets.shapes_question import KINDS, scene_of
+from storage.datasets.shapes_scene import FPS, Thing, draw
 from storage.errors import UserError
 from storage.records import Sample
 from storage.video import write_video
@@ -55,8 +55,7 @@ def _make(root: Path, split: str, index: int, rng: np.random.Generator) -> dict[
     kind, maker, problem_type, _ = KINDS[int(rng.choice(len(KINDS), p=[share for *_, share in KINDS]))]
     difficulty = float(rng.uniform())
     drawn = maker(rng, difficulty)
-    contrast = min(1.0, (1.05 - 0.85 * difficulty) * rng.uniform(0.85, 1.15))
-    scene = Scene(drawn.things, float(rng.uniform(50, 130)), 3.0 + 12.0 * difficulty, contrast)
+    scene = scene_of(rng, drawn.things, difficulty)
     sample_id = f"shapes-{split}-{index:05d}"
     video = f"videos/{sample_id}.mp4"
     _write_video(root / video, draw(scene, rng))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from storage.datasets.shapes_scene import COLOURS, DIRECTIONS, FRAME_SIZE, NUM_FRAMES, SHAPES, Thing
+from storage.datasets.shapes_scene import COLOURS, DIRECTIONS, FRAME_SIZE, NUM_FRAMES, SHAPES, Scene, Thing
 from storage.records import ProblemType
 
 QUADRANTS = ("top left", "top right", "bottom left", "bottom right")
@@ -46,8 +46,15 @@ def _quadrant(rng: np.random.Generator, place: int, jitter: float = 6.0) -> tupl
     return x + dx, y + dy
 
 
-def _radius(rng: np.random.Generator, difficulty: float) -> float:
-    return _between(13.0, 4.5, difficulty) * rng.uniform(0.9, 1.1)
+def radius_of(rng: np.random.Generator, difficulty: float) -> float:
+    """An object's radius in pixels: 13 when easy, 5 when hard, give or take a tenth."""
+    return _between(13.0, 5.0, difficulty) * rng.uniform(0.9, 1.1)
+
+
+def scene_of(rng: np.random.Generator, things: tuple[Thing, ...], difficulty: float) -> Scene:
+    """The objects before a background; difficulty takes contrast away and adds texture."""
+    contrast = min(1.0, _between(1.1, 0.25, difficulty) * rng.uniform(0.85, 1.15))
+    return Scene(things, float(rng.uniform(50, 130)), _between(3.0, 14.0, difficulty), contrast)
 
 
 def _still(rng: np.random.Generator, difficulty: float) -> tuple[list[Thing], list[int]]:
@@ -55,7 +62,7 @@ def _still(rng: np.random.Generator, difficulty: float) -> tuple[list[Thing], li
     count = 1 + int(rng.integers(0, 2)) + int(rng.uniform(0, 2.99) * difficulty)
     places = [int(i) for i in rng.permutation(4)[:count]]
     colours, shapes = _pick(rng, tuple(COLOURS), count), _pick(rng, SHAPES, count)
-    radius = _radius(rng, difficulty)
+    radius = radius_of(rng, difficulty)
     things = [Thing(c, s, *_quadrant(rng, p), radius) for c, s, p in zip(colours, shapes, places, strict=True)]
     return things, places
 
@@ -82,8 +89,8 @@ def direction(rng: np.random.Generator, difficulty: float) -> Drawn:
     """Which way does the red one move?"""
     count = 1 + int(rng.integers(0, 2)) + int(difficulty > 0.7)
     names = _pick(rng, tuple(DIRECTIONS), count)
-    distance = _between(38.0, 4.0, difficulty**0.6) * rng.uniform(0.9, 1.1)
-    radius, step = min(_radius(rng, difficulty), 10.0), distance / (NUM_FRAMES - 1)
+    distance = _between(40.0, 6.0, difficulty**0.6) * rng.uniform(0.9, 1.1)
+    radius, step = min(radius_of(rng, difficulty), 10.0), distance / (NUM_FRAMES - 1)
     things = []
     for name, place, hue in zip(names, rng.permutation(4), _pick(rng, tuple(COLOURS), count), strict=False):
         (x, y), (u, v) = _quadrant(rng, int(place), 3.0), DIRECTIONS[name]
@@ -108,7 +115,7 @@ def count(rng: np.random.Generator, difficulty: float) -> Drawn:
     rows = {column: [int(row) for row in rng.permutation(3)] for column in range(3)}
     columns = [0] * left + [2] * (total - left)
     columns += [int(column) for column in rng.permutation([c for c in range(3) for _ in range(3 - columns.count(c))])]
-    radius = min(_radius(rng, difficulty), 11.0)
+    radius = min(radius_of(rng, difficulty), 11.0)
     things = []
     for index, column in enumerate(columns[: total + clutter]):
         x, y = (0.5 + np.array([column, rows[column].pop()])) * FRAME_SIZE / 3 + rng.uniform(-2.0, 2.0, 2)
@@ -124,7 +131,7 @@ def first(rng: np.random.Generator, difficulty: float) -> Drawn:
     gap = 2 if difficulty < 0.75 else 1
     start = int(rng.integers(0, NUM_FRAMES - gap * (number - 1)))
     colours = _pick(rng, tuple(COLOURS), number)
-    radius = _radius(rng, difficulty)
+    radius = radius_of(rng, difficulty)
     things = tuple(
         Thing(c, SHAPES[int(rng.integers(len(SHAPES)))], *_quadrant(rng, int(p)), radius, first_frame=start + gap * i)
         for i, (c, p) in enumerate(zip(colours, rng.permutation(4), strict=False))

@@ -63,8 +63,8 @@ class Scene:
     contrast: float
 
 
-def draw(scene: Scene, rng: np.random.Generator) -> np.ndarray:
-    """uint8 [NUM_FRAMES, FRAME_SIZE, FRAME_SIZE, 3]: the scene's frames; `rng` draws the background's texture."""
+def draw(scene: Scene, rng: np.random.Generator, num_frames: int = NUM_FRAMES) -> np.ndarray:
+    """uint8 [num_frames, FRAME_SIZE, FRAME_SIZE, 3]: the scene's frames; `rng` draws the background's texture."""
     grain = cv2.GaussianBlur(rng.normal(0.0, 1.0, (FRAME_SIZE, FRAME_SIZE)), (0, 0), 2.0)
     grey = scene.background + grain * scene.texture / max(float(grain.std()), 1e-6)
     ramp = np.linspace(LIGHT, -LIGHT, FRAME_SIZE)
@@ -72,8 +72,8 @@ def draw(scene: Scene, rng: np.random.Generator) -> np.ndarray:
     empty[..., 0] += ramp
     empty[..., 2] -= ramp
     empty = empty.clip(0, 255)
-    frames = np.stack([empty] * NUM_FRAMES)
-    for frame in range(NUM_FRAMES):
+    frames = np.stack([empty] * num_frames)
+    for frame in range(num_frames):
         for thing in scene.things:
             if frame >= thing.first_frame:
                 cover = _cover(thing, frame)[..., None] * scene.contrast
@@ -112,19 +112,19 @@ def _cover(thing: Thing, frame: int) -> np.ndarray:
     return mask / 255.0
 
 
-def cell_labels(things: Sequence[Thing], cell: int = 28) -> np.ndarray:
+def cell_labels(things: Sequence[Thing], cell: int = 28, num_frames: int = NUM_FRAMES) -> np.ndarray:
     """float32 [frame pairs x rows x columns, L]: what is centred in each cell of each pair of frames, 0 or 1.
 
     Cells are `cell` pixels wide, in reading order within a pair; the L columns are LABEL_WORDS. A pair counts an object
     from the pair on in which it is first seen; the four places are the cell's own, whatever it holds.
     """
     side = FRAME_SIZE // cell
-    labels = np.zeros((NUM_FRAMES // 2, side, side, len(LABEL_WORDS)), np.float32)
+    labels = np.zeros((num_frames // 2, side, side, len(LABEL_WORDS)), np.float32)
     num_things = len(COLOURS) + len(SHAPES) + len(DIRECTIONS)
     for column, cells in enumerate((labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1])):
         cells[..., num_things + column] = 1.0
     for thing in things:
-        for pair in range(thing.first_frame // 2, NUM_FRAMES // 2):
+        for pair in range(thing.first_frame // 2, num_frames // 2):
             x, y = thing.centre(2 * pair + 0.5)
             row, column = (int(np.clip(value // cell, 0, side - 1)) for value in (y, x))
             said = [LABEL_WORDS.index(thing.colour), LABEL_WORDS.index(thing.shape)]

@@ -1,0 +1,550 @@
+"""The views of a run, with their numbers worked out by hand, and the SQL that is not allowed to leave it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from storage import layout, schema
+from storage.digest import sha256_file
+from storage.errors import UserError
+from storage.layout import address
+from storage.query import query
+from storage.records import (
+    Augmentation,
+    Curated,
+    Difficulty,
+    Dropped,
+    Evaluation,
+    Kind,
+    Label,
+    Pass,
+    Rollout,
+    Sample,
+    Selected,
+    TrainRollout,
+)
+from storage.run import Identity, Run, Settings
+from storage.samples import write_samples
+from storage.shards import Manifest
+from storage.staleness import StageSettings
+from storage.views import write_views
+
+SCHEMAS = {table: schema.schema(record).names for table, record in schema.TABLES.items()}
+VIEWS = {
+    **SCHEMAS,
+    "stages": "round_index stage key attempt current num_rows seconds ended".split(),
+    "groups": (
+        "run_id round_index pass sample_id group_id group_index problem_type policy_version augmentation level "
+        "num_rollouts mean_reward std_reward accuracy normalised_reward vanished"
+    ).split(),
+    "augmentations": [
+        *SCHEMAS["augmentations"],
+        *"reward_before reward_control reward_after effect vanished_control vanished_after".split(),
+    ],
+    "rounds": (
+        "round_index policy_version num_groups mean_reward accuracy vanishing_before vanishing_after "
+        "num_hard num_easy num_kept num_rollouts num_trained validation_accuracy seconds"
+    ).split(),
+}
+PROMISED_ROLLOUTS = (
+    "run_id round_index pass sample_id group_id rollout_index policy_version problem_type prompt prompt_token_ids "
+    "response response_token_ids engine_logprobs finish_reason reward reward_format reward_accuracy reward_iou "
+    "predicted_answer seed augmentation level video_path video_sha256"
+).split()
+INPUTS = {
+    "select": ["data"],
+    "rollout": ["select"],
+    "difficulty": ["rollout"],
+    "augment": ["difficulty"],
+    "rollout_augmented": ["augment", "rollout"],
+    "curate": ["rollout_augmented"],
+    "train": ["curate"],
+    "evaluate": ["data"],
+}
+ROUND_0 = {"s0": (0.0, 2.0), "s1": (2.0, 2.0), "s2": (0.0, 0.0), "s3": (1.0, 1.0)}
+
+
+def empty_run(url: str) -> Run:
+    stages = {name: StageSettings(1, {}) for name in INPUTS}
+    run = Run.create(url, Identity("d", "p", 7), Settings({}, stages))
+    samples = [Sample(f"s{i}", f"/nowhere/{i}.mp4", "What?", "A", "multiple_choice") for i in range(4)]
+    write_samples(run.files, run.identity.data, samples, lambda what, done, total: None)
+    return run
+
+
+def do(run: Run, round_index: int, stage: str, *shards: dict[str, Any], force: bool = False) -> Manifest:
+    names = [name if name == "data" else address(round_index, name) for name in INPUTS[stage]]
+    inputs = {name: str(run.ledger.digest(name)) for name in names}
+    attempt = run.attempt(address(round_index, stage), inputs, force=force)
+    for i, tables in enumerate(shards):
+        attempt.write(i, tables)
+    return run.commit(attempt, len(shards), {})
+
+
+def group(
+    round_index: int, name: Pass, sample_id: str, rewards: tuple[float, ...], kind: Kind = "none"
+) -> list[Rollout]:
+    """A group's rollouts; a reward of 2 is the most, and half of each reward counts as accuracy."""
+    tokens, index = np.array([1, 2], np.int32), 4 * round_index + int(sample_id[1:])
+    return [
+        Rollout(
+            run_id="r",
+            round_index=round_index,
+            pass_=name,
+            sample_id=sample_id,
+            group_id=f"{round_index}-{name}-{sample_id}",
+            group_index=index,
+            rollout_index=i,
+            policy_version=round_index,
+            problem_type="multiple_choice",
+            prompt="What?",
+            prompt_token_ids=tokens,
+            response=f"response {i}",
+            response_token_ids=tokens,
+            engine_logprobs=np.array([-0.5, -0.25], np.float32),
+            finish_reason="stop",
+            reward=reward,
+            reward_format=0.0,
+            reward_accuracy=reward / 2,
+            reward_iou=None,
+            max_reward=2.0,
+            predicted_answer=None,
+            seed=i,
+            augmentation=kind,
+            level=0.0 if kind == "none" else 0.5,
+            video_path="videos/x.mp4",
+            video_sha256="0" * 64,
+            frame_indices=np.arange(2, dtype=np.int64),
+            video_fps=4.0,
+            video_num_frames=2,
+            min_pixels=784,
+            max_pixels=784,
+            temperature=1.0,
+        )
+        for i, reward in enumerate(rewards)
+    ]
+
+
+def groups(round_index: int, name: Pass, rewards: dict[str, tuple[float, ...]], kind: Kind = "none") -> list[Rollout]:
+    return [row for sample_id, r in rewards.items() for row in group(round_index, name, sample_id, r, kind)]
+
+
+def difficulty(round_index: int, labels: dict[str, Label]) -> list[Difficulty]:
+    return [
+        Difficulty("r", round_index, i, sample_id, 0.5, None, 0, 0.0, label, 0.0)
+        for i, (sample_id, label) in enumerate(labels.items())
+    ]
+
+
+def augmentation(sample_id: str, kind: Kind, *, control: bool) -> Augmentation:
+    return Augmentation("r", 0, sample_id, kind, 0.5, "", None, None, None, "videos/x.avi", "0" * 64, "", None, control)
+
+
+def evaluation(sample_id: str, accuracy: float) -> Evaluation:
+    return Evaluation("r", 0, 0, sample_id, "number", "4", "4", "stop", accuracy, 0.0, accuracy)
+
+
+def two_rounds(run: Run) -> Run:
+    """Round 0 with everything, its rollouts in two shards; round 1 as far as difficulty.
+
+    s1 and s3 are noised, s2 is hinted; s1 and s2 have a control.
+    """
+    for r in (0, 1):
+        do(run, r, "select", {"selected": [Selected("r", r, i, r, f"s{i}") for i in range(4)]})
+    first, second = dict(list(ROUND_0.items())[:2]), dict(list(ROUND_0.items())[2:])
+    failed = Dropped("r", 0, "rollout", "original", "s9", "video", "s9.mp4: no such video file")
+    do(run, 0, "rollout", {"rollouts": groups(0, "original", first)}, {"rollouts": groups(0, "original", second)})
+    do(run, 0, "difficulty", {"difficulty": difficulty(0, {"s0": "kept", "s1": "easy", "s2": "hard", "s3": "easy"})})
+    plan = [
+        augmentation("s1", "noise", control=True),
+        augmentation("s2", "hint", control=True),
+        augmentation("s3", "noise", control=False),
+    ]
+    do(run, 0, "augment", {"augmentations": plan, "dropped": [failed]})
+    augmented = groups(0, "augmented", {"s1": (2.0, 0.0), "s3": (2.0, 0.0)}, "noise")
+    augmented += groups(0, "augmented", {"s2": (1.0, 1.0)}, "hint")
+    control = groups(0, "control", {"s1": (2.0, 2.0), "s2": (0.0, 1.0)})
+    do(run, 0, "rollout_augmented", {"rollouts": augmented + control})
+    kept = [Curated(0, row) for row in group(0, "original", "s0", (0.0, 2.0))]
+    kept += [Curated(1, row) for row in group(0, "augmented", "s1", (2.0, 0.0), "noise")]
+    do(run, 0, "curate", {"curated": kept, "dropped": [Dropped("r", 0, "curate", "augmented", "s2", "vanished", "")]})
+    do(run, 0, "train", {"train_rollouts": [TrainRollout("r", 0, 0, "0-original-s0", 1, 0.5, -1.0, -0.75)]})
+    do(run, 0, "evaluate", {"evaluations": [evaluation("s0", 1.0), evaluation("s1", 0.0)]})
+    do(run, 1, "rollout", {"rollouts": groups(1, "original", {"s0": (1.0, 1.0), "s1": (0.0, 1.0)})})
+    do(run, 1, "difficulty", {"difficulty": difficulty(1, {"s0": "hard", "s1": "hard"})})
+    return run
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A finished run that no test may change."""
+    run = two_rounds(empty_run(str(tmp_path_factory.mktemp("query") / "run")))
+    write_views(run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return empty_run(str(tmp_path_factory.mktemp("empty") / "run"))
+
+
+def rows(run: Run, sql: str) -> list[dict[str, Any]]:
+    return list(query(run, sql).to_pylist())
+
+
+def paths(run: Run) -> set[Path]:
+    folder = run.files.local("").parent
+    return set(folder.rglob("*"))
+
+
+# Views
+
+
+def test_an_empty_run_has_every_view_with_its_columns_and_no_row(empty: Run) -> None:
+    for view, columns in VIEWS.items():
+        found = query(empty, f"from {view}")
+        assert found.column_names == columns, view
+        assert found.num_rows == (4 if view == "samples" else 0), view
+    assert {row["name"] for row in rows(empty, "show tables")} == set(VIEWS)
+
+
+def test_a_full_run_has_the_same_columns_of_the_same_types(empty: Run, done: Run) -> None:
+    for view in VIEWS:
+        assert rows(done, f"describe {view}") == rows(empty, f"describe {view}"), view
+
+
+def test_documented_columns_are_there(done: Run) -> None:
+    assert set(PROMISED_ROLLOUTS) <= set(query(done, "from rollouts").column_names)
+    columns = query(done, "from train_rollouts").column_names
+    assert {"round_index", "step", "group_id", "rollout_index", "advantage", "old_logp", "policy_logp"} <= set(columns)
+    assert "reason" in query(done, "from dropped").column_names
+
+
+def test_rounds_by_hand(done: Run) -> None:
+    first, second = rows(done, "select * exclude seconds from rounds")
+    assert first == {
+        "round_index": 0,
+        "policy_version": 0,
+        "num_groups": 4,
+        "mean_reward": 1.0,  # of the means 1, 2, 0, 1
+        "accuracy": 0.5,
+        "vanishing_before": 0.75,  # s1, s2, s3
+        "vanishing_after": 0.25,  # s2 alone: s0 as it was, s1 and s3 were helped by noise
+        "num_hard": 1,
+        "num_easy": 2,
+        "num_kept": 1,
+        "num_rollouts": 8 + 6 + 4,
+        "num_trained": 2,
+        "validation_accuracy": 0.5,
+    }
+    assert second == {
+        "round_index": 1,
+        "policy_version": 1,
+        "num_groups": 2,
+        "mean_reward": 0.75,
+        "accuracy": 0.375,
+        "vanishing_before": 0.5,
+        "vanishing_after": 0.5,
+        "num_hard": 2,
+        "num_easy": 0,
+        "num_kept": 0,
+        "num_rollouts": 4,
+        "num_trained": None,
+        "validation_accuracy": None,
+    }
+
+
+def test_seconds_of_a_round_are_those_of_its_current_attempts(done: Run) -> None:
+    for row in rows(done, "select round_index, seconds from rounds"):
+        manifests = [m for m in done.ledger.manifests() if m.address.startswith(f"{row['round_index']:05d}")]
+        assert row["seconds"] == pytest.approx(sum(m.info["seconds"] for m in manifests), abs=0.0005 * len(manifests))
+        assert row["seconds"] > 0
+
+
+def test_groups_by_hand(done: Run) -> None:
+    sql = """
+        select pass, sample_id, num_rollouts, mean_reward, std_reward, accuracy, normalised_reward, vanished
+        from groups where round_index = 0 and sample_id in ('s0', 's1') order by sample_id, pass
+    """
+    assert [tuple(row.values()) for row in rows(done, sql)] == [
+        ("original", "s0", 2, 1.0, 1.0, 0.5, 0.5, False),
+        ("augmented", "s1", 2, 1.0, 1.0, 0.5, 0.5, False),
+        ("control", "s1", 2, 2.0, 0.0, 1.0, 1.0, True),
+        ("original", "s1", 2, 2.0, 0.0, 1.0, 1.0, True),
+    ]
+
+
+def test_effect_of_an_augmentation_is_after_minus_control_never_minus_before(done: Run) -> None:
+    sql = """
+        select sample_id, kind, reward_before, reward_control, reward_after, effect, vanished_control, vanished_after
+        from augmentations order by sample_id
+    """
+    assert [tuple(row.values()) for row in rows(done, sql)] == [
+        ("s1", "noise", 2.0, 2.0, 1.0, -1.0, True, False),
+        ("s2", "hint", 0.0, 0.5, 1.0, 0.5, False, True),
+        ("s3", "noise", 1.0, None, 1.0, None, None, False),  # no control: no effect is claimed
+    ]
+
+
+def test_dropped_comes_from_every_stage_with_its_reason(done: Run) -> None:
+    found = rows(done, "select stage, sample_id, reason, detail from dropped order by sample_id")
+    assert [tuple(row.values()) for row in found] == [
+        ("curate", "s2", "vanished", ""),
+        ("rollout", "s9", "video", "s9.mp4: no such video file"),
+    ]
+
+
+def test_stages_lists_each_attempt_with_its_rows(done: Run) -> None:
+    found = rows(done, "select round_index, stage, attempt, current, num_rows from stages")
+    counts = {(row["round_index"], row["stage"]): row["num_rows"] for row in found}
+    assert len(found) == len(counts) == 11
+    assert {(row["attempt"], row["current"]) for row in found} == {(0, True)}
+    assert counts[0, "rollout"] == 8
+    assert counts[0, "rollout_augmented"] == 10
+    assert counts[0, "augment"] == 3 + 1  # its tables together
+    assert counts[1, "difficulty"] == 2
+
+
+def test_stale_attempts_leave_the_views_and_stay_in_stages(tmp_path: Path) -> None:
+    run = two_rounds(empty_run(str(tmp_path / "run")))
+    better = dict.fromkeys(ROUND_0, (2.0, 0.0))
+    do(run, 0, "rollout", {"rollouts": groups(0, "original", better)}, force=True)
+    for reader in (run, Run.open(run.files.url)):
+        assert rows(reader, "select round_index, pass, count(*) as n from rollouts group by all order by 1") == [
+            {"round_index": 0, "pass": "original", "n": 8},
+            {"round_index": 1, "pass": "original", "n": 4},
+        ]
+        for view in ("augmentations", "curated", "dropped", "train_rollouts"):
+            assert rows(reader, f"from {view}") == [], view
+        assert rows(reader, "select distinct round_index from difficulty") == [{"round_index": 1}]
+        first = rows(reader, "from rounds where round_index = 0")[0]
+        assert (first["vanishing_before"], first["num_hard"], first["num_trained"]) == (0.0, None, None)
+        assert first["validation_accuracy"] == 0.5  # evaluation does not read the rollouts
+        found = rows(reader, "select stage, attempt, current from stages where round_index = 0")
+        assert {(row["stage"], row["attempt"]) for row in found if row["current"]} == {
+            ("select", 0),
+            ("rollout", 1),
+            ("evaluate", 0),
+        }
+        assert len(found) == 9
+
+
+def test_views_sql_gives_the_same_answers_in_plain_duckdb_wherever_the_run_lies(done: Run, tmp_path: Path) -> None:
+    shutil.copytree(done.files.local(""), tmp_path / "moved")
+    script = """
+import duckdb, json, sys
+connection = duckdb.connect()
+connection.execute(open("views.sql").read())
+found = {v: connection.sql(f"from {v} order by all").to_arrow_table().to_pylist() for v in sys.argv[1:]}
+print(json.dumps(found, default=str))
+"""
+    command = [sys.executable, "-c", script, *VIEWS]
+    shell = subprocess.run(command, cwd=tmp_path / "moved", stdout=subprocess.PIPE, check=True)
+    expected = {view: rows(done, f"from {view} order by all") for view in VIEWS}
+    assert json.loads(shell.stdout) == json.loads(json.dumps(expected, default=str))
+    assert len(expected["rollouts"]) == 22
+
+
+def test_write_views_replaces_the_file_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    run = empty_run(str(tmp_path))
+    write_views(run)
+    before = (tmp_path / layout.VIEWS).read_text()
+    do(run, 0, "select", {"selected": [Selected("r", 0, 0, 0, "s0")]})
+    write_views(run)
+    after = (tmp_path / layout.VIEWS).read_text()
+    assert "rounds/00000/select" in after
+    assert "rounds/00000/select" not in before
+    assert list((tmp_path / ".scratch").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["it's a run", "runs[1]", "a*b?", "{x,y}", "100%20", "läufe"])
+def test_a_run_directory_may_have_any_name(tmp_path: Path, name: str) -> None:
+    run = empty_run(str(tmp_path / name))
+    do(run, 0, "select", {"selected": [Selected("r", 0, 0, 0, "s0")]})
+    assert rows(run, "select sample_id from selected") == [{"sample_id": "s0"}]
+
+
+def test_an_object_store_has_the_same_views_and_the_same_lock() -> None:
+    run = two_rounds(empty_run(f"memory://{uuid.uuid4().hex}/run"))
+    assert rows(run, "select mean_reward, num_rollouts from rounds") == [
+        {"mean_reward": 1.0, "num_rollouts": 18},
+        {"mean_reward": 0.75, "num_rollouts": 4},
+    ]
+    for sql in ("from read_text('/etc/passwd')", f"from read_text('{run.files.full(layout.IDENTITY)}')"):
+        with pytest.raises(UserError, match="Permission Error"):
+            query(run, sql)
+
+
+# What is allowed
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("select count(*) as n from rollouts", [{"n": 22}]),
+        ("select count(*) as n from rollouts;", [{"n": 22}]),
+        ("-- how many?\nselect count(*) as n from rollouts -- so many", [{"n": 22}]),
+        ("from rounds select round_index order by 1", [{"round_index": 0}, {"round_index": 1}]),
+        ("with t as (select 1 as a) select a + 1 as b from t", [{"b": 2}]),
+        ("select 'copy; drop' as text", [{"text": "copy; drop"}]),
+        ("select round_index, accuracy from rounds limit 1", [{"round_index": 0, "accuracy": 0.5}]),
+        ("values (1), (2)", [{"col0": 1}, {"col0": 2}]),
+        ("select 1 as a union all select 2", [{"a": 1}, {"a": 2}]),
+    ],
+)
+def test_reading_statements_work(done: Run, sql: str, expected: list[dict[str, Any]]) -> None:
+    assert rows(done, sql) == expected
+
+
+@pytest.mark.parametrize("sql", ["explain select * from rollouts", "EXPLAIN FROM rounds", "describe rollouts"])
+def test_explain_and_describe_work(done: Run, sql: str) -> None:
+    assert query(done, sql).num_rows > 0
+
+
+# What is not
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "copy (select 1) to '{out}/x.csv'",
+        "copy rollouts to '{out}/x.parquet' (format parquet)",
+        "copy rollouts from '{secret}'",
+        "attach '{out}/x.db'",
+        "attach '{out}/x.db' as other (read_only)",
+        "export database '{out}/dump'",
+        "import database '{out}/dump'",
+        "install httpfs",
+        "load httpfs",
+        "update extensions",
+        "set enable_external_access = true",
+        "set allowed_directories = ['/']",
+        "reset enable_external_access",
+        "set variable a = 1",
+        "pragma database_list",
+        "pragma enable_profiling",
+        "call pragma_version()",
+        "checkpoint",
+        "vacuum",
+        "begin",
+        "use memory",
+        "prepare p as select 1",
+        "create table t (a int)",
+        "create or replace view rollouts as select 1",
+        "create macro f() as 1",
+        "drop view rollouts",
+        "insert into samples select * from samples",
+        "update samples set answer = 'B'",
+        "delete from samples",
+        "comment on view samples is 'x'",
+        "explain analyze select 1",
+        "explain analyze copy (select 1) to '{out}/x.csv'",
+        "EXPLAIN (ANALYZE) SELECT 1",
+        "explain /* */ analyze select 1",
+        "select 1; select 2",
+        "select 1; copy (select 1) to '{out}/x.csv'",
+        "",
+        "  ;  ",
+        "-- nothing",
+        "selekt 1",
+        "select",
+        "select * from nowhere",
+    ],
+)
+def test_whatever_is_not_one_reading_statement_is_refused(done: Run, sql: str, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.csv"
+    secret.write_text("a,b\n1,2\n")
+    out = tmp_path / "out"
+    out.mkdir()
+    before = paths(done)
+    with pytest.raises(UserError):
+        query(done, sql.format(out=out, secret=secret))
+    assert list(out.iterdir()) == []
+    assert paths(done) == before
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "from '{secret}'",
+        "from read_csv('{secret}')",
+        "from read_csv_auto('{secret}')",
+        "from sniff_csv('{secret}')",
+        "from read_text('{secret}')",
+        "from read_blob('{secret}')",
+        "from read_json('{secret}')",
+        "from glob('{folder}/*')",
+        "from read_text('{folder}/*')",
+        "from read_csv('/etc/passwd')",
+        "from read_text('/etc/passwd')",
+        "from glob('/etc/*')",
+        "from read_text('/proc/self/environ')",
+        "from read_parquet('{parquet}')",
+        "from '{parquet}'",
+        "from parquet_metadata('{parquet}')",
+        "from read_parquet('{folder}/*.parquet')",
+        "from read_parquet(['{shard}', '{parquet}'])",
+        "from read_parquet('http://127.0.0.1:9/x.parquet')",
+        "from read_parquet('s3://bucket/x.parquet')",
+        "from read_text('{run}/run.json')",
+        "from read_json('{run}/run.json')",
+        "from '{run}/run.json'",
+        "from read_text('{run}/settings/00000.json')",
+        "from read_text('{manifest}')",
+        "from glob('{run}/*')",
+        "from read_parquet('{run}/rounds/*/*/*/*/*.parquet')",
+        "from read_text('{run}/empty/../run.json')",
+        "from read_parquet('{run}/empty/../../outside.parquet')",
+        "from query('copy (select 1) to ''{folder}/x.csv''')",
+        "with t as (from read_text('{secret}')) select * from t",
+        "select (select content from read_text('{secret}')) as a",
+        "select * from rollouts where exists (from read_text('{secret}'))",
+        "explain from read_csv('{secret}')",
+        "explain copy (select 1) to '{folder}/x.csv'",
+    ],
+)
+def test_no_query_reads_or_writes_another_file(done: Run, sql: str, tmp_path: Path) -> None:
+    secret, parquet = tmp_path / "secret.csv", tmp_path / "other.parquet"
+    secret.write_text("a,b\n1,2\n")
+    manifest = next(m for m in done.ledger.manifests() if m.rows("rollouts"))
+    shard = done.files.full(manifest.table_files("rollouts")[0])
+    shutil.copy(shard, parquet)
+    run = done.files.local("")
+    shutil.copy(shard, run.parent / "outside.parquet")
+    places = {"secret": secret, "folder": tmp_path, "parquet": parquet, "shard": shard, "run": run}
+    places["manifest"] = done.files.local(f"{manifest.folder}/{layout.MANIFEST}")
+    before = {path: sha256_file(path) for path in tmp_path.iterdir()}
+    with pytest.raises(UserError, match=r"Permission Error|single SELECT"):
+        query(done, sql.format(**places))
+    assert {path: sha256_file(path) for path in tmp_path.iterdir()} == before
+
+
+def test_the_run_s_own_shards_may_be_read_by_name(done: Run) -> None:
+    """The refusals above are about the file, not about `read_parquet`."""
+    manifest = next(m for m in done.ledger.manifests() if m.rows("selected"))
+    path = done.files.full(manifest.table_files("selected")[0])
+    assert rows(done, f"select count(*) as n from read_parquet('{path}')") == [{"n": 4}]
+
+
+@pytest.mark.parametrize("name", ["run", "sql", "rows", "schema", "kinds"])
+def test_names_of_python_variables_are_no_tables(done: Run, name: str) -> None:
+    with pytest.raises(UserError, match=f"Table with name {name} does not exist"):
+        query(done, f"from {name}")
+
+
+def test_an_error_is_one_line_that_says_what_is_wrong(done: Run) -> None:
+    with pytest.raises(UserError) as caught:
+        query(done, "select nope from rollouts")
+    assert "nope" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match="found SELECT, DROP"):
+        query(done, "select 1; drop view rollouts")

@@ -102,14 +102,14 @@ def sql(
     ] = "table",
 ) -> None:
     """Ask the run's tables a question in SQL; nothing can be written, nothing outside the run read."""
-    from flows.tables import result_table
+    from flows.tables import print_result
     from storage.export import export
     from storage.query import query
     from storage.run import Run
 
     result = query(Run.open(run_dir), statement)
     if output == "table":
-        _console().print(result_table(result))
+        print_result(result, _console())
     else:
         sys.stdout.buffer.write(export(result, output))
 

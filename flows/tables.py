@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from rich import box
+from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from flows.config import RunConfig
@@ -105,14 +107,23 @@ def _split(place: str) -> tuple[str, int]:
     return stage, int(round_name)
 
 
-def result_table(result: Any) -> Table:
-    """A query's result, an Arrow table; floats to three decimals, long values cut by the terminal's width."""
-    table = Table()
-    for name in result.column_names:
-        table.add_column(name, overflow="fold")
-    for row in result.to_pylist():
-        table.add_row(*(_cell(value) for value in row.values()))
-    return table
+def print_result(result: Any, console: Console) -> None:
+    """A query's result, an Arrow table: as a table if it fits the terminal, else one value a line, row by row."""
+    rows = [{name: _cell(value) for name, value in row.items()} for row in result.to_pylist()]
+    widths = [max(map(len, [name, *(row[name] for row in rows)])) for name in result.column_names]
+    if sum(widths) + 3 * len(widths) + 1 <= console.width:
+        table = Table()
+        for name in result.column_names:
+            table.add_column(name)
+        for row in rows:
+            table.add_row(*map(escape, row.values()))
+        console.print(table)
+        return
+    longest = max(map(len, result.column_names), default=0)
+    for number, row in enumerate(rows):
+        console.print(f"row {number}", style="bold", highlight=False)
+        for name, value in row.items():
+            console.print(f"  {name:<{longest}}  {value}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _cell(value: Any) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import signal
 import sys
 import tempfile
 import traceback
@@ -37,8 +39,9 @@ def demo(
     accept_changes: Accept = False,
 ) -> None:
     """The embedded default: the whole loop on a CPU, with the real vLLM and real videos."""
-    sets = [f"rounds={rounds}", f"select.samples_per_round={samples}", f"evaluate.every={rounds}", *(overrides or [])]
-    _run(load_config("tiny", sets), run_dir, accept_changes)
+    sets = [f"rounds={rounds}", f"select.samples_per_round={samples}", *(overrides or [])]
+    more = f"deepvideo demo --run-dir {shlex.quote(run_dir)} --rounds {rounds + 3} --samples {samples}"
+    _run(load_config("tiny", sets), run_dir, accept_changes, more + _repeated(overrides))
 
 
 @app.command()
@@ -49,7 +52,11 @@ def run(
     accept_changes: Accept = False,
 ) -> None:
     """Start a run or continue it: completed stages are never repeated."""
-    _run(load_config(config, overrides), run_dir or f"runs/{Path(config).stem}", accept_changes)
+    settings = load_config(config, overrides)
+    folder = run_dir or f"runs/{Path(config).stem}"
+    kept = [override for override in overrides or [] if not override.startswith("rounds=")]
+    more = f"deepvideo run {shlex.quote(config)} --run-dir {shlex.quote(folder)}"
+    _run(settings, folder, accept_changes, more + _repeated([*kept, f"rounds={settings.rounds + 3}"]))
 
 
 @app.command()
@@ -116,24 +123,40 @@ def sql(
 
 def main() -> None:
     """The entry point: every way to fail ends in one line and an exit code."""
+    code, line = _outcome()
+    if line:
+        print(f"deepvideo: {line}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+def _outcome() -> tuple[int, str]:
+    interrupted = False
+
+    def interrupt(signal_number: int, frame: object) -> None:
+        nonlocal interrupted
+        interrupted = True
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)  # Prefect may turn the interrupt into an error of its own
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False) or 0  # the code of a typer.Exit
+        line = ""
     except UserError as error:
-        _fail(2, str(error))
-    except typer.Exit as error:
-        raise SystemExit(error.exit_code) from error
-    except (KeyboardInterrupt, typer.Abort):
-        _fail(130, "interrupted; nothing committed is lost: repeat the same command to continue")
-    except Exception as error:
+        code, line = 2, str(error)
+    except (Exception, KeyboardInterrupt) as error:
         if hasattr(error, "format_message"):  # click's own: an unknown option, a missing argument
-            _fail(2, f"{error.format_message()} (see deepvideo --help)")
-        _faults[-1].parent.mkdir(parents=True, exist_ok=True)
-        with open(_faults[-1], "a", encoding="utf-8") as log:
-            traceback.print_exc(file=log)
-        _fail(1, f"fault: {type(error).__name__}: {' '.join(str(error).split())}; details in {_faults[-1]}")
+            code, line = 2, f"{error.format_message()} (see deepvideo --help)"
+        else:
+            code, line = 1, f"fault: {type(error).__name__}: {' '.join(str(error).split())}; details in {_faults[-1]}"
+            _faults[-1].parent.mkdir(parents=True, exist_ok=True)
+            with open(_faults[-1], "a", encoding="utf-8") as log:
+                traceback.print_exc(file=log)
+    if interrupted:
+        return 130, "interrupted; nothing committed is lost: repeat the same command to continue"
+    return code, line
 
 
-def _run(config: RunConfig, run_dir: str, accept_changes: bool) -> None:
+def _run(config: RunConfig, run_dir: str, accept_changes: bool, more: str) -> None:
     _quiet()
     console = _console()
     from flows.session import open_session
@@ -158,7 +181,11 @@ def _run(config: RunConfig, run_dir: str, accept_changes: bool) -> None:
         '"select sample_id, difficulty, label from difficulty order by difficulty desc limit 10"',
         highlight=False,
     )
-    console.print(f"  deepvideo demo --run-dir {run_dir} --rounds {config.rounds + 3}", highlight=False)
+    console.print(f"  {more}", highlight=False)
+
+
+def _repeated(overrides: list[str] | None) -> str:
+    return "".join(f" --set {shlex.quote(override)}" for override in overrides or [])
 
 
 def _log(run_dir: str) -> Path:
@@ -191,11 +218,6 @@ def _quiet() -> None:
         "TOKENIZERS_PARALLELISM": "false",
     }.items():
         os.environ.setdefault(name, value)
-
-
-def _fail(code: int, line: str) -> None:
-    print(f"deepvideo: {line}", file=sys.stderr)
-    raise SystemExit(code)
 
 
 if __name__ == "__main__":

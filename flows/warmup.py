@@ -11,43 +11,21 @@ import argparse
 import json
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from stages.hint import make_hint
-from stages.prompts import question_text, render
+from flows.warmup_examples import make_examples
 from storage.datasets import shapes
 from storage.datasets.shapes_scene import LABEL_WORDS, cell_labels
-from storage.records import Sample
 from storage.video import read_video
 from trainer.tiny_tokenizer import ChatTemplate
 from trainer.warmup import warm_up
-from trainer.warmup_batch import Clip, Example
+from trainer.warmup_batch import Clip
 
 WARMUP_SEED_OFFSET = 1_000_003
 NUM_VIDEOS = 2000
-
-
-def response_text(trace: str, answer: str) -> str:
-    """A response in the format that the rewards ask for."""
-    return f"<think>{trace}</think><answer>{answer}</answer>"
-
-
-def make_examples(
-    samples: Sequence[Sample], traces: dict[str, str], processor: Any, rng: np.random.Generator
-) -> Iterator[Example]:
-    """Five examples a sample: two plain, two with hints of random length, one guided."""
-    for clip, sample in enumerate(samples):
-        trace = traces[sample.sample_id]
-        hints = [make_hint(trace, sample, float(fraction)).text for fraction in rng.uniform(0.15, 0.9, 2)]
-        texts = [question_text(sample)] * 2 + [question_text(sample, hint=hint) for hint in hints]
-        texts.append(question_text(sample, reveal_answer=True))
-        for text in texts:
-            yield Example(render(processor, text), response_text(trace, sample.answer), clip)
 
 
 def warm_up_tiny_model(out: Path, *, seed: int = 0) -> dict[str, float]:

@@ -8,7 +8,8 @@ import torch
 from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration
 
 from flows.ability import grades, sample_responses
-from flows.warmup import response_text, warm_up_tiny_model
+from flows.warmup import warm_up_tiny_model
+from flows.warmup_examples import response_text
 from stages.hint import make_hint
 from stages.noise import add_noise
 from stages.prompts import question_text

@@ -67,7 +67,7 @@ def _make(root: Path, split: str, index: int, rng: np.random.Generator) -> dict[
         options = [answer, *others[: NUM_OPTIONS - 1]]
         options = [options[i] for i in rng.permutation(NUM_OPTIONS)]
         answer = LETTERS[options.index(drawn.answer)]
-        conclusion = f"{conclusion}: {answer}"
+        conclusion = f"{conclusion} {answer}"
     return {
         "sample_id": sample_id,
         "video": video,

@@ -73,7 +73,7 @@ def colour(rng: np.random.Generator, difficulty: float) -> Drawn:
     target = things[0]
     evidence = f"The {target.shape} is at the {QUADRANTS[places[0]]}."
     question = f"What colour is the {target.shape}?"
-    return Drawn(tuple(things), question, target.colour, evidence, f"It is {target.colour}", tuple(COLOURS))
+    return Drawn(tuple(things), question, target.colour, evidence, f"Its colour is {target.colour}", tuple(COLOURS))
 
 
 def shape(rng: np.random.Generator, difficulty: float) -> Drawn:
@@ -82,7 +82,7 @@ def shape(rng: np.random.Generator, difficulty: float) -> Drawn:
     target = things[0]
     evidence = f"The {target.colour} one is at the {QUADRANTS[places[0]]}."
     question = f"What shape is {target.colour}?"
-    return Drawn(tuple(things), question, target.shape, evidence, f"It is a {target.shape}", SHAPES)
+    return Drawn(tuple(things), question, target.shape, evidence, f"Its shape is {target.shape}", SHAPES)
 
 
 def direction(rng: np.random.Generator, difficulty: float) -> Drawn:

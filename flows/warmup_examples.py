@@ -1,0 +1,55 @@
+"""The warm-up's examples: each sample with plain, hinted and guided prompts, and options in a new order every time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from stages.hint import make_hint
+from stages.prompts import option_letter, question_text, render
+from storage.datasets.shapes_scene import COLOURS, DIRECTIONS, SHAPES
+from storage.records import Sample
+from trainer.warmup_batch import Example
+
+NUM_OPTIONS = 4
+
+
+def response_text(trace: str, answer: str) -> str:
+    """A response in the format that the rewards ask for."""
+    return f"<think>{trace}</think><answer>{answer}</answer>"
+
+
+def as_choice(sample: Sample, trace: str, rng: np.random.Generator) -> tuple[Sample, str]:
+    """The sample as multiple choice with newly drawn options, and its trace with the letter after the answer."""
+    word = sample.answer
+    if sample.options:
+        word = sample.options[ord(sample.answer) - ord("A")]
+        trace = f"{trace.removesuffix(f' {sample.answer}.')}."
+    (choices,) = [names for names in (COLOURS, SHAPES, DIRECTIONS) if word in names]
+    others = [choice for choice in choices if choice != word]
+    options = [word, *(others[i] for i in rng.permutation(len(others))[: NUM_OPTIONS - 1])]
+    options = [options[i] for i in rng.permutation(NUM_OPTIONS)]
+    letter = option_letter(options.index(word))
+    choice = replace(sample, problem_type="multiple_choice", options=tuple(options), answer=letter)
+    return choice, f"{trace.removesuffix('.')} {letter}."
+
+
+def make_examples(
+    samples: Sequence[Sample], traces: dict[str, str], processor: Any, rng: np.random.Generator
+) -> Iterator[Example]:
+    """Per sample two plain prompts, two with hints of random length, one guided; short text as multiple choice too."""
+    for clip, sample in enumerate(samples):
+        trace = traces[sample.sample_id]
+        for style in ("plain", "plain", "hint", "hint", "guided"):
+            variants = [(sample, trace)]
+            if sample.problem_type == "short_text":
+                variants.append(as_choice(sample, trace, rng))
+            elif sample.problem_type == "multiple_choice":
+                variants = [as_choice(sample, trace, rng)]
+            for asked, gold in variants:
+                hint = make_hint(gold, asked, float(rng.uniform(0.15, 0.9))).text if style == "hint" else ""
+                text = question_text(asked, hint=hint, reveal_answer=style == "guided")
+                yield Example(render(processor, text), response_text(gold, asked.answer), clip)

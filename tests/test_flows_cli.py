@@ -1,0 +1,145 @@
+"""The command line as a stranger meets it: wrong input, an interrupt, a continuation, questions in SQL."""
+
+import csv
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import pyarrow.parquet as pq
+import pytest
+from conftest import SMALL
+
+from flows.cli import main
+
+ROOT = Path(__file__).parents[1]
+SETS = [part for override in SMALL for part in ("--set", override)]
+
+
+def call(capfdbinary, *arguments):
+    """Runs the command in this process: exit code, standard output (bytes), standard error."""
+    sys.argv = ["deepvideo", *map(str, arguments)]
+    code = 0
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code or 0
+    out, err = capfdbinary.readouterr()
+    return code, out, err.decode()
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    """A finished run, made by the command itself, with Prefect."""
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    command = [sys.executable, "-m", "flows.cli", "run", "tiny", "--run-dir", str(folder), *SETS]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=folder.parent)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    (folder.parent / "printed.txt").write_text(result.stdout)
+    return folder
+
+
+def test_a_run_prints_rounds_validation_and_what_to_try_next(run_dir):
+    printed = (run_dir.parent / "printed.txt").read_text()
+    assert re.search(r"Rounds", printed)
+    assert len(re.findall(r"policy \d: validation accuracy 0\.\d+, 95 % interval", printed)) == 2
+    assert printed.count("\n  deepvideo ") == 3
+    assert f"run directory: {run_dir}" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "tiny", "--set", "rollout.group_sise=4"], "did you mean rollout.group_size?"),
+        (["run", "missing.toml"], "cannot be read"),
+        (["run", "."], "cannot be read"),
+        (["run", "tiny", "--set", "model.path=/nowhere", "--run-dir", "{tmp}"], "no checkpoint is there"),
+        (["run", "tiny", "--sett", "x=1"], "No such option"),
+        (["run"], "Missing argument"),
+        (["sql", "select 1", "--run-dir", "{tmp}/nothing"], "no run is there"),
+        (["status", "--run-dir", "{tmp}/nothing"], "no run is there"),
+        (["stage", "rollout", "--round", "0", "--run-dir", "{tmp}/nothing"], "no run is there"),
+        (["sql", "drop view rollouts", "--run-dir", "{run}"], "one SELECT"),
+        (["sql", "select nonsense from rollouts", "--run-dir", "{run}"], "nonsense"),
+        (["stage", "rolout", "--round", "0", "--run-dir", "{run}"], "the stages are"),
+        (["stage", "rollout", "--round", "7", "--run-dir", "{run}"], "00007/select"),
+        (["run", "tiny", "--run-dir", "{run}", *SETS, "--set", "seed=5"], "seed"),
+        (["run", "tiny", "--run-dir", "{run}", *SETS, "--set", "rollout.temperature=0.5"], "--accept-changes"),
+    ],
+)
+def test_wrong_input_is_one_line_and_exit_2(capfdbinary, run_dir, tmp_path, arguments, said):
+    before = sorted(run_dir.rglob("*"))
+    code, _, err = call(capfdbinary, *(part.format(tmp=tmp_path, run=run_dir) for part in arguments))
+    assert code == 2
+    assert said in err
+    assert err.startswith("deepvideo: ")
+    assert err.count("\n") == 1
+    assert [path for path in before if not path.exists()] == []
+
+
+def test_a_missing_codec_is_said_before_anything_is_done(capfdbinary, monkeypatch, tmp_path):
+    monkeypatch.setattr(av, "codecs_available", av.codecs_available - {"ffv1"})
+    code, _, err = call(capfdbinary, "run", "tiny", "--run-dir", tmp_path / "run", *SETS)
+    assert code == 2
+    assert "ffv1" in err
+
+
+def test_python_that_is_too_old_is_refused(tmp_path):
+    old = tmp_path / "python3"
+    script = "import sys; sys.version_info = (3, 9, 1); exec(sys.argv[2])"
+    old.write_text(f"#!/bin/sh\nexec {sys.executable} -c '{script}' \"$@\"\n")
+    old.chmod(0o755)
+    command = ["make", "-C", str(ROOT), "install", f"PYTHON={old}", f"VENV={tmp_path}/venv"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 2
+    assert "Python 3.9 is not supported: 3.11 to 3.13 is needed" in result.stderr
+
+
+def test_sql_in_each_format(capfdbinary, run_dir):
+    question = "select round_index, count(*) as n, max(prompt_token_ids) as ids from rollouts group by 1 order by 1"
+    _, out, _ = call(capfdbinary, "sql", question, "--run-dir", run_dir, "--format", "json")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert [row["round_index"] for row in rows] == [0, 1]
+    _, out, _ = call(capfdbinary, "sql", question, "--run-dir", run_dir, "--format", "csv")
+    assert [int(row["n"]) for row in csv.DictReader(io.StringIO(out.decode()))] == [row["n"] for row in rows]
+    _, out, _ = call(capfdbinary, "sql", question, "--run-dir", run_dir, "--format", "parquet")
+    assert pq.read_table(io.BytesIO(out)).column("ids").to_pylist() == [row["ids"] for row in rows]
+    code, out, _ = call(capfdbinary, "sql", "select 1 as one", "--run-dir", run_dir)
+    assert (code, b"one" in out) == (0, True)
+
+
+def test_status_shows_what_a_forced_stage_makes_stale(capfdbinary, run_dir):
+    _, out, _ = call(capfdbinary, "status", "--run-dir", run_dir)
+    assert b"done" in out
+    assert b"stale" not in out
+    code, out, _ = call(capfdbinary, "stage", "rollout", "--round", "0", "--force", "--run-dir", run_dir)
+    assert code == 0
+    assert b"attempt 1" in out
+    _, out, _ = call(capfdbinary, "status", "--run-dir", run_dir)
+    assert b"stale" not in out  # the deterministic engine's output is the same, so nothing depends on anything new
+
+
+def test_an_interrupted_run_continues_with_the_same_command(tmp_path):
+    command = [sys.executable, "-m", "flows.cli", "run", "tiny", "--run-dir", str(tmp_path / "run"), *SETS]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    deadline = time.monotonic() + 240
+    while not list((tmp_path / "run").glob("rounds/00000/rollout/*/*/manifest.json")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert err == "deepvideo: interrupted; nothing committed is lost: repeat the same command to continue\n"
+    again = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert again.returncode == 0
+    assert "round 0 rollout" in out
+    assert "round 0 rollout:" not in again.stdout
+    assert "round 1 train: done" in again.stdout

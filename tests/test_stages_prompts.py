@@ -1,0 +1,33 @@
+import pytest
+
+from stages.prompts import INSTRUCTIONS, question_text
+from storage.records import Sample
+from trainer.policy import load_processor
+
+CHOICE = Sample("s", "v.mp4", "Which first?", "B", "multiple_choice", options=("red", "blue"))
+WORD = Sample("s", "v.mp4", "What colour?", "red", "short_text")
+
+
+def test_the_order_of_the_lines():
+    lines = question_text(CHOICE, hint="Red comes").split("\n")
+    assert lines[:4] == ["Which first?", "A. red", "B. blue", "Hint: Red comes"]
+    assert lines[4].startswith(INSTRUCTIONS["multiple_choice"])
+
+
+def test_only_the_guided_prompt_holds_the_answer():
+    assert "correct answer is B. blue" in question_text(CHOICE, reveal_answer=True)
+    assert "red" in question_text(WORD, reveal_answer=True)
+    assert "red" not in question_text(WORD)
+
+
+def test_a_rendered_prompt_has_one_placeholder_and_ends_where_the_response_begins(checkpoint):
+    from stages.prompts import render
+
+    prompt = render(load_processor(checkpoint), question_text(WORD))
+    assert prompt.count("<|video_pad|>") == 1
+    assert prompt.endswith("<|im_start|>assistant\n")
+
+
+@pytest.mark.parametrize("problem_type", INSTRUCTIONS)
+def test_every_problem_type_has_an_instruction(problem_type):
+    assert INSTRUCTIONS[problem_type].startswith("Answer with")

@@ -58,8 +58,8 @@ class RolloutConfig(Config):
 
     group_size: Annotated[int, Field(ge=2)] = 8
     """Responses a sample, G (paper: 8)."""
-    temperature: Positive = 1.0
-    """Sampling temperature; the trainer divides its logits by the same value."""
+    temperature: Annotated[float, Field(gt=0.0, le=2.0)] = 1.0
+    """Sampling temperature, at most 2 (vLLM's own bound); the trainer divides its logits by the same value."""
     max_new_tokens: Annotated[int, Field(ge=1)] = 256
     """Longest response, tokens."""
     shard_size: Annotated[int, Field(ge=1)] = 16

@@ -12,13 +12,12 @@ import pytest
 import torch
 
 from flows.config import load_config
-from stages.engine import EngineError, Policy, Request, Sampling
-from stages.prompts import question_text, render
+from stages.engine import EngineError, Policy
 from stages.rollout import Query, Scene, roll_out
 from stages.vllm_engine import VllmEngine
 from storage.datasets import shapes
 from storage.probe import PROBE_FILE
-from storage.video import VISION_TOKENS, read_video
+from storage.video import VISION_TOKENS
 from trainer.batch import collate, encode_group
 from trainer.checkpoint import save_checkpoint
 from trainer.logprobs import response_logprobs
@@ -100,8 +99,6 @@ def test_rollouts_agree_with_the_trainer_token_by_token(config, engine, processo
     assert len(rollouts) == len(samples) * config.rollout.group_size
     # encode_group has compared the prompt tokens of every group; positions and frames show in the log-probs
     assert mismatch(rollouts, policies[0], processor) < 1e-4
-    vision = {processor.tokenizer.convert_tokens_to_ids(name) for name in VISION_TOKENS[:4]}
-    assert not any(vision & set(rollout.response_token_ids.tolist()) for rollout in rollouts)
 
 
 def test_equal_requests_have_equal_responses(config, engine, processor, policies, samples):
@@ -109,13 +106,26 @@ def test_equal_requests_have_equal_responses(config, engine, processor, policies
     assert [rollout.response for rollout in first] == [rollout.response for rollout in again]
 
 
-def test_vision_tokens_are_never_sampled_even_when_the_model_wants_nothing_else(config, engine, processor, samples):
-    request = Request(render(processor, question_text(samples[0])), read_video(samples[0].video_path, 8), 1)
-    ids = engine.generate([request], Sampling(64, 50.0, 32))[0].completions  # near-uniform over the vocabulary
-    vision = {processor.tokenizer.convert_tokens_to_ids(name) for name in VISION_TOKENS[:4]}
-    seen = {int(token) for completion in ids for token in completion.token_ids}
-    assert len(seen) > 200
-    assert not seen & vision
+def test_vision_tokens_are_never_sampled_even_when_the_model_wants_nothing_else(
+    config, engine, processor, checkpoint, policies, samples, tmp_path
+):
+    """A policy whose favourite first token is the video placeholder: its embedding is three times that of <think>."""
+    model, vocabulary = load_policy(checkpoint, trainable=False), processor.tokenizer.get_vocab()
+    pad = vocabulary["<|video_pad|>"]
+    model.lm_head.weight[pad] = 3 * model.lm_head.weight[vocabulary["<think>"]]
+    save_checkpoint(model, checkpoint, tmp_path)
+    save_probe(tmp_path / PROBE_FILE, processor, measure(model, processor), measure(model, processor))
+    wanting = Policy(tmp_path, tmp_path / PROBE_FILE, 1)
+    engine.load(wanting)
+    rollouts = rolled_out(config, engine, processor, wanting, samples)
+    engine.load(policies[0])
+    batch = collate([encode_group(rollouts[:8], model, processor, Path, CPU)], model.config, CPU)
+    with torch.no_grad():
+        logits = model(**batch.inputs).logits[0, len(rollouts[0].prompt_token_ids) - 1]
+    assert int(logits.argmax()) == pad
+    vision = {vocabulary[name] for name in VISION_TOKENS if name in vocabulary}
+    assert not any(vision & set(rollout.response_token_ids.tolist()) for rollout in rollouts)
+    assert mismatch(rollouts, wanting, processor) < 1e-4  # the trainer masks what the engine masks
 
 
 def test_new_weights_are_the_ones_that_generate(config, engine, processor, policies, samples):

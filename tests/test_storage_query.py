@@ -10,6 +10,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pytest
 
@@ -17,7 +18,7 @@ from storage import layout, schema
 from storage.digest import sha256_file
 from storage.errors import UserError
 from storage.layout import address
-from storage.query import query
+from storage.query import connect, query
 from storage.records import (
     Augmentation,
     Curated,
@@ -340,6 +341,7 @@ def test_stale_attempts_leave_the_views_and_stay_in_stages(tmp_path: Path) -> No
 
 def test_views_sql_gives_the_same_answers_in_plain_duckdb_wherever_the_run_lies(done: Run, tmp_path: Path) -> None:
     shutil.copytree(done.files.local(""), tmp_path / "moved")
+    assert done.files.full("") not in (tmp_path / "moved" / layout.VIEWS).read_text()
     script = """
 import duckdb, json, sys
 connection = duckdb.connect()
@@ -539,6 +541,14 @@ def test_the_run_s_own_shards_may_be_read_by_name(done: Run) -> None:
 def test_names_of_python_variables_are_no_tables(done: Run, name: str) -> None:
     with pytest.raises(UserError, match=f"Table with name {name} does not exist"):
         query(done, f"from {name}")
+
+
+@pytest.mark.parametrize("sql", ["set threads = 1", "set enable_external_access = true", "reset allowed_paths"])
+def test_a_connection_cannot_unlock_itself(done: Run, sql: str) -> None:
+    connection = connect(done)
+    assert connection.sql("select count(*) from rollouts").fetchall() == [(22,)]
+    with pytest.raises(duckdb.InvalidInputException, match="configuration has been locked"):
+        connection.execute(sql)
 
 
 def test_an_error_is_one_line_that_says_what_is_wrong(done: Run) -> None:

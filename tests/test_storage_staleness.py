@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,11 @@ def test_clocks_do_not_matter(tmp_path: Path, seconds: int) -> None:
     do(run, B, "new b")
     before = states(run)
     assert before == [DONE, DONE, STALE]
+    assert values(run, A) == ["other"]
+    for path in (tmp_path / "run").rglob(layout.MANIFEST):
+        body = json.loads(path.read_bytes())
+        body["info"]["ended"] = seconds - body["number"]  # later attempts claim to be earlier
+        path.write_text(json.dumps(body))
     everything = sorted((tmp_path / "run").rglob("*"))
     assert len(everything) > 20
     for i, path in enumerate(everything):
@@ -181,6 +187,7 @@ def test_clocks_do_not_matter(tmp_path: Path, seconds: int) -> None:
     for path in (tmp_path / "run").rglob(f"{B}/*/0"):
         os.utime(path, (seconds - 1, seconds - 1))  # older than everything that it was made from
     assert states(open_run(tmp_path)) == before
+    assert values(open_run(tmp_path), A) == ["other"]
 
 
 def test_failed_shows_the_latest_reason_and_done_forgets_it(tmp_path: Path) -> None:

@@ -39,9 +39,9 @@ def demo(
     accept_changes: Accept = False,
 ) -> None:
     """The embedded default: the whole loop on a CPU, with the real vLLM and real videos."""
-    sets = [f"rounds={rounds}", f"select.samples_per_round={samples}", *(overrides or [])]
+    sets = [f"rounds={rounds}", f"select.samples_per_round={samples}", f"data.num_train={max(samples, 256)}"]
     more = f"deepvideo demo --run-dir {shlex.quote(run_dir)} --rounds {rounds + 3} --samples {samples}"
-    _run(load_config("tiny", sets), run_dir, accept_changes, more + _repeated(overrides))
+    _run(load_config("tiny", sets + (overrides or [])), run_dir, accept_changes, more + _repeated(overrides))
 
 
 @app.command()

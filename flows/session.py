@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.resources
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -18,7 +19,7 @@ from stages.engine import Engine, Policy, create_engine
 from stages.rollout import Scene
 from storage import layout
 from storage.datasets import shapes
-from storage.digest import sha256_directory
+from storage.digest import sha256_directory, sha256_value
 from storage.errors import UserError
 from storage.files import Files
 from storage.lock import run_lock
@@ -40,7 +41,7 @@ class Session:
         self.config, self.console = config, console
         self.checkpoint = find_checkpoint(config.model.path)
         files = Files(url)
-        root = Path(files.full(layout.DATA))
+        root = _data_root(files, config)
         size = {"num_train": config.data.num_train, "num_validation": config.data.num_validation}
         shapes.generate(root, seed=config.seed, **size)
         samples = shapes.load(root)
@@ -130,6 +131,14 @@ def open_session(url: str, config: RunConfig, console: Console, *, accept_change
             yield session
         finally:
             session.release_engine()
+
+
+def _data_root(files: Files, config: RunConfig) -> Path:
+    """Where the embedded data set is made: in the run, or on this machine's own disk if the run is an object store."""
+    if files.is_local:
+        return Path(files.full(layout.DATA))
+    made_from = sha256_value([config.seed, config.data.model_dump()])
+    return Path(tempfile.gettempdir()) / "deepvideo-data" / made_from[:16]
 
 
 def find_checkpoint(path: str) -> Path:

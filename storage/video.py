@@ -133,9 +133,8 @@ def _decode(path: Path) -> tuple[list[Any], Fraction]:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         decoded: list[Any] = []
-        num_packets, is_corrupt = 0, False
+        is_corrupt = False
         for packet in container.demux(stream):
-            num_packets += packet.size > 0
             is_corrupt |= packet.is_corrupt
             decoded += packet.decode()
         if not decoded:
@@ -144,7 +143,7 @@ def _decode(path: Path) -> tuple[list[Any], Fraction]:
             raise VideoError(
                 f"{path}: truncated or damaged, a frame's data is incomplete ({len(decoded)} frames decode)"
             )
-        if num_packets < stream.frames and _num_stored_packets(path) < stream.frames:
+        if len(decoded) < stream.frames and _num_stored_packets(path) < stream.frames:
             raise VideoError(f"{path}: truncated, {len(decoded)} of {stream.frames} frames decode")
         rate = stream.average_rate or Fraction(1)
         declared_end, last = _declared_end(container, stream), decoded[-1]

@@ -18,7 +18,7 @@ from flows.stage_specs import policy_address, run_settings
 from stages.engine import Engine, Policy, create_engine
 from stages.rollout import Scene
 from storage import layout
-from storage.datasets import shapes
+from storage.datasets import load, shapes
 from storage.digest import sha256_directory, sha256_value
 from storage.errors import UserError
 from storage.files import Files
@@ -44,7 +44,7 @@ class Session:
         root = _data_root(files, config)
         size = {"num_train": config.data.num_train, "num_validation": config.data.num_validation}
         shapes.generate(root, seed=config.seed, **size)
-        samples = shapes.load(root)
+        samples = load(config.data.name, root=root)
         identity = Identity(data_digest(samples, root), sha256_directory(self.checkpoint), config.seed)
         self.run = Run.create(url, identity, run_settings(config), accept_changes=accept_changes)
         write_samples(self.run.files, identity.data, samples, NO_PROGRESS)

@@ -98,7 +98,8 @@ def run_augment(session: Session, r: int, attempt: Attempt, progress: Progress) 
 
 def run_rollout_augmented(session: Session, r: int, attempt: Attempt, progress: Progress) -> int:
     """The augmented groups, and the controls that show what the augmentation did."""
-    index = {row.sample_id: row.group_index for row in _read(session, Rollout, "rollouts", address(r, "rollout"))}
+    rows = _read(session, Difficulty, "difficulty", address(r, "difficulty"))
+    index = {row.sample_id: row.group_index for row in rows}
     queries = []
     for row in _read(session, Augmentation, "augmentations", address(r, "augment")):
         if row.kind == "none":

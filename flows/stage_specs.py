@@ -75,7 +75,7 @@ SPECS: dict[str, StageSpec] = {
             "rollout_augmented",
             rollout.STAGE_VERSION,
             _generation,
-            lambda c, r: [address(r, "augment"), address(r, "rollout"), policy_address(r)],
+            lambda c, r: [address(r, "augment"), address(r, "difficulty"), policy_address(r)],
         ),
         StageSpec(
             "curate",

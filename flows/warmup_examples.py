@@ -12,7 +12,7 @@ from stages.hint import make_hint
 from stages.prompts import option_letter, question_text, render
 from storage.datasets.shapes_scene import COLOURS, DIRECTIONS, SHAPES
 from storage.records import Sample
-from trainer.warmup_batch import Example
+from trainer.warmup_batch import Example, Exercise
 
 NUM_OPTIONS = 4
 
@@ -30,11 +30,25 @@ def as_choice(sample: Sample, trace: str, rng: np.random.Generator) -> tuple[Sam
         trace = f"{trace.removesuffix(f' {sample.answer}.')}."
     (choices,) = [names for names in (COLOURS, SHAPES, DIRECTIONS) if word in names]
     others = [choice for choice in choices if choice != word]
-    options = [word, *(others[i] for i in rng.permutation(len(others))[: NUM_OPTIONS - 1])]
-    options = [options[i] for i in rng.permutation(NUM_OPTIONS)]
+    options = _shuffled([word, *_shuffled(others, rng)[: NUM_OPTIONS - 1]], rng)
     letter = option_letter(options.index(word))
     choice = replace(sample, problem_type="multiple_choice", options=tuple(options), answer=letter)
     return choice, f"{trace.removesuffix('.')} {letter}."
+
+
+def make_exercises(count: int, rng: np.random.Generator) -> list[Exercise]:
+    """Options in the prompt's form, then four of them in any order, each with its letter."""
+    exercises = []
+    for _ in range(count):
+        options = _shuffled(list((COLOURS, SHAPES, DIRECTIONS)[int(rng.integers(3))]), rng)[:NUM_OPTIONS]
+        lines = [f"{option_letter(i)}. {option}\n" for i, option in enumerate(options)]
+        asked = rng.integers(0, NUM_OPTIONS, NUM_OPTIONS).tolist()
+        exercises.append(Exercise("".join(lines), "".join(f" {options[i]} {option_letter(i)}." for i in asked)))
+    return exercises
+
+
+def _shuffled(names: list[str], rng: np.random.Generator) -> list[str]:
+    return [names[i] for i in rng.permutation(len(names))]
 
 
 def make_examples(

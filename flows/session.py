@@ -15,7 +15,7 @@ from rich.console import Console
 
 from flows.config import RunConfig
 from flows.stage_specs import policy_address, run_settings
-from stages.engine import Engine, Policy, create_engine
+from stages.engine import Engine, Policy
 from stages.rollout import Scene
 from storage import layout
 from storage.datasets import load, shapes
@@ -102,8 +102,14 @@ class Session:
 
     @cached_property
     def engine(self) -> Engine:
-        """The engine, started when it is first needed."""
-        return create_engine(self.config.engine, self.config.video, self.checkpoint)
+        """The engine that the settings name, never another; started when it is first needed."""
+        if self.config.engine.type == "deterministic":
+            from stages.deterministic_engine import DeterministicEngine
+
+            return DeterministicEngine(self.config.video, self.checkpoint)
+        from stages.vllm_engine import VllmEngine
+
+        return VllmEngine(self.config.engine, self.config.video)
 
     @cached_property
     def processor(self) -> Any:

@@ -9,7 +9,6 @@ from typing import Protocol
 
 import numpy as np
 
-from stages.config import EngineConfig, VideoConfig
 from storage.video import Video
 
 
@@ -80,14 +79,3 @@ class Engine(Protocol):
 
     def release(self) -> None:
         """Frees the accelerator for the trainer; `load` takes it again."""
-
-
-def create_engine(config: EngineConfig, video: VideoConfig, checkpoint: Path) -> Engine:
-    """The engine that the settings name; nothing is ever switched silently. `checkpoint` gives processor and shapes."""
-    if config.type == "deterministic":
-        from stages.deterministic_engine import DeterministicEngine
-
-        return DeterministicEngine(video, checkpoint)
-    from stages.vllm_engine import VllmEngine
-
-    return VllmEngine(config, video)

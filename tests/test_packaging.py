@@ -2,9 +2,11 @@
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -98,3 +100,12 @@ def test_pins_hold_no_address_and_fulfil_pyproject():
         if file != "dev.txt":
             pinned = {line.split("==")[0].split("[")[0] for line in lines}
             assert named <= pinned
+
+
+def test_the_readmes_file_map_names_every_file():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([\w*./]+)`", text)
+    for path in [*SOURCES, *(ROOT / "storage").glob("*.sql")]:
+        place = path.relative_to(ROOT).as_posix()
+        listed = any(fnmatch(path.name, name) or (name.endswith("/") and f"/{name}" in place) for name in named)
+        assert listed or path.name == "__init__.py", f"{place} is not in the README's file map"

@@ -25,7 +25,7 @@ from trainer.policy import forbidden_token_ids, load_policy, load_processor
 from trainer.probe import measure, save_probe
 
 CPU = torch.device("cpu")
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.filterwarnings("ignore")]  # vLLM's own warnings
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import pytest
 from stages.leak import leaks
 from storage.datasets import shapes
 from storage.datasets.shapes_scene import DIRECTIONS, FPS, FRAME_SIZE, LABEL_WORDS, NUM_FRAMES, Thing, cell_labels
+from storage.errors import UserError
 from storage.records import Sample
 from storage.video import read_video
 
@@ -50,7 +51,7 @@ def test_a_finished_data_set_is_left_alone_and_other_arguments_are_refused(tmp_p
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     shapes.generate(tmp_path, seed=1, num_train=2, num_validation=1)
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    with pytest.raises(ValueError, match="use another folder"):
+    with pytest.raises(UserError, match="holds shapes made with"):
         shapes.generate(tmp_path, seed=2, num_train=2, num_validation=1)
 
 

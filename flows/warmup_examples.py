@@ -37,13 +37,16 @@ def as_choice(sample: Sample, trace: str, rng: np.random.Generator) -> tuple[Sam
 
 
 def make_exercises(count: int, rng: np.random.Generator) -> list[Exercise]:
-    """Options in the prompt's form, then four of them in any order, each with its letter."""
+    """Options in the prompt's form, then four of them in any order, each with its letter, which is to be learned."""
     exercises = []
     for _ in range(count):
         options = _shuffled(list((COLOURS, SHAPES, DIRECTIONS)[int(rng.integers(3))]), rng)[:NUM_OPTIONS]
         lines = [f"{option_letter(i)}. {option}\n" for i, option in enumerate(options)]
-        asked = rng.integers(0, NUM_OPTIONS, NUM_OPTIONS).tolist()
-        exercises.append(Exercise("".join(lines), "".join(f" {options[i]} {option_letter(i)}." for i in asked)))
+        parts = ["".join(lines)]
+        for index in rng.integers(0, NUM_OPTIONS, NUM_OPTIONS).tolist():
+            parts[-1] += f" {options[index]}"
+            parts += [f" {option_letter(index)}", "."]
+        exercises.append(Exercise(tuple(parts)))
     return exercises
 
 

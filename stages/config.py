@@ -88,7 +88,7 @@ class AugmentConfig(Config):
     """Give easy samples a noised video (paper, Table 7: up)."""
     max_noise_sigma: Annotated[float, Field(ge=0.0, le=255.0)] = 100.0
     """Pixel noise at level 1, in units of 0..255. Ours: the paper gives none."""
-    max_hint_fraction: Share = 0.75
+    max_hint_fraction: Share = 1.0
     """Share of the reasoning trace's words that a hint shows at level 1. Ours: the paper gives none."""
     num_traces: Annotated[int, Field(ge=1)] = 4
     """Trajectories sampled from the ground-truth-guided prompt, of which the best becomes the hint."""

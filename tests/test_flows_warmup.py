@@ -8,8 +8,8 @@ import torch
 from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration
 
 from flows.ability import grades, sample_responses
-from flows.warmup import warm_up_tiny_model
-from flows.warmup_examples import response_text
+from flows.warmup import make_lessons, warm_up_tiny_model
+from flows.warmup_examples import as_choice, response_text
 from stages.hint import make_hint
 from stages.noise import add_noise
 from stages.prompts import question_text
@@ -18,6 +18,7 @@ from storage.datasets import shapes
 from storage.datasets.shapes_scene import FPS
 from storage.records import Sample
 from storage.video import read_video
+from trainer.warmup import Schedule, warm_up
 
 CHECKPOINT = Path(__file__).parents[1] / "trainer" / "checkpoints" / "tiny"
 
@@ -55,6 +56,30 @@ def _check_band(checkpoint: Path, root: Path) -> None:
     assert (means <= 0.25).any()
     assert (means >= 0.9).any()
     assert ((means == 0) | (means == 1)).mean() <= 0.55
+
+
+def test_the_same_seed_gives_the_same_checkpoint(tmp_path: Path) -> None:
+    short = Schedule(steps=2, batch_size=4, learning_rate=1e-3)
+    weights = []
+    for name in ("a", "b"):
+        lessons = make_lessons(seed=5, num_videos=6, num_practice=8, num_exercises=8)
+        report = warm_up(tmp_path / name, lessons, seed=5, encoder=short, texts=short, responses=short)
+        assert all(np.isfinite(value) for value in report.values())
+        weights.append((tmp_path / name / "model.safetensors").read_bytes())
+    assert weights[0] == weights[1]
+
+
+def test_newly_drawn_options_keep_the_answer(root: Path) -> None:
+    traces, rng = shapes.traces(root), np.random.default_rng(0)
+    for sample in shapes.load(root):
+        if sample.problem_type == "number":
+            continue
+        word = sample.options[ord(sample.answer) - ord("A")] if sample.options else sample.answer
+        asked, trace = as_choice(sample, traces[sample.sample_id], rng)
+        assert asked.options[ord(asked.answer) - ord("A")] == word
+        assert len(set(asked.options)) == 4
+        assert trace.endswith(f"{word} {asked.answer}.")
+        assert grade(response_text(trace, asked.answer), asked).total == 2.0
 
 
 def test_gold_responses_earn_the_full_reward(root: Path) -> None:

@@ -146,6 +146,13 @@ def test_cell_labels_by_hand() -> None:
     labels = cell_labels([thing]).reshape(4, 3, 3, len(LABEL_WORDS))
     places = LABEL_WORDS.index("top")
     assert np.argwhere(labels[..., :places].any(-1)).tolist() == [[2, 1, 1], [3, 1, 2]]
-    assert [LABEL_WORDS[i] for i in np.flatnonzero(labels[2, 1, 1])] == ["red", "circle", "rightward"]
-    assert [LABEL_WORDS[i] for i in np.flatnonzero(labels[3, 1, 2])] == ["red", "circle", "rightward", "right"]
+    assert [LABEL_WORDS[i] for i in np.flatnonzero(labels[2, 1, 1])] == ["red", "circle", "rightward", "warm", "plain"]
+    assert [LABEL_WORDS[i] for i in np.flatnonzero(labels[3, 1, 2])] == [
+        "red",
+        "circle",
+        "rightward",
+        "right",
+        "warm",
+        "plain",
+    ]
     assert [LABEL_WORDS[i] for i in np.flatnonzero(labels[0, 2, 0])] == ["bottom", "left"]

@@ -24,7 +24,7 @@ from trainer.warmup_language import teach_responses, teach_texts
 from trainer.warmup_optimizer import Schedule
 
 ENCODER = Schedule(steps=700, batch_size=64, learning_rate=2e-3)
-TEXTS = Schedule(steps=250, batch_size=64, learning_rate=2e-3)
+TEXTS = Schedule(steps=300, batch_size=64, learning_rate=2e-3)
 RESPONSES = Schedule(steps=600, batch_size=32, learning_rate=2e-3)
 
 
@@ -59,8 +59,7 @@ def warm_up(
 
     Returns the last loss of each part and the seconds it took.
     """
-    texts_shown: list[Exercise | Example] = [*lessons.exercises, *lessons.examples]
-    corpus = [shown.prompt + shown.response for shown in texts_shown]
+    corpus = [*(shown.text for shown in lessons.exercises), *(shown.text for shown in lessons.examples)]
     model, processor = build(corpus, seed=seed)
     practice = Clips(processor, lessons.practice, lessons.fps)
     videos = Clips(processor, lessons.videos, lessons.fps)

@@ -14,10 +14,14 @@ IGNORED = -100
 
 @dataclass(frozen=True, slots=True)
 class Exercise:
-    """A text without video: what is given, and what the model shall learn to write after it."""
+    """A text without video, in parts: given and learned in turn, given first."""
 
-    prompt: str
-    response: str
+    parts: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """All parts."""
+        return "".join(self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,11 @@ class Example:
     prompt: str
     response: str
     clip: int
+
+    @property
+    def text(self) -> str:
+        """Prompt and response."""
+        return self.prompt + self.response
 
 
 class Clips:
@@ -46,23 +55,40 @@ class Clips:
         return batch["pixel_values_videos"].flatten(0, -2), batch["video_grid_thw"]
 
 
-def encode(tokenizer: Any, example: Example | Exercise, num_video_tokens: int = 1) -> tuple[list[int], int]:
-    """Token ids of prompt, response and, after a prompt with video, the end token; and how many are the prompt's."""
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Token ids and labels of one text; a label is the id itself where it is learned, else IGNORED."""
+
+    ids: list[int]
+    labels: list[int]
+
+
+def encode_example(tokenizer: Any, example: Example, num_video_tokens: int) -> Tokens:
+    """The prompt with as many placeholders as features, then response and end token, which are learned."""
     prompt = example.prompt.replace("<|video_pad|>", "<|video_pad|>" * num_video_tokens)
-    prompt_ids = tokenizer.encode(prompt, add_special_tokens=False)
-    response_ids = tokenizer.encode(example.response, add_special_tokens=False)
-    end = [tokenizer.eos_token_id] if isinstance(example, Example) else []
-    return [*prompt_ids, *response_ids, *end], len(prompt_ids)
+    given = tokenizer.encode(prompt, add_special_tokens=False)
+    learned = [*tokenizer.encode(example.response, add_special_tokens=False), tokenizer.eos_token_id]
+    return Tokens(given + learned, [IGNORED] * len(given) + learned)
 
 
-def collate(encoded: Sequence[tuple[list[int], int]], video_id: int) -> dict[str, torch.Tensor]:
-    """Token ids, mask, labels (responses only), int64, and `is_video`, bool: [N, T] each, padded on the right."""
-    longest = max(len(ids) for ids, _ in encoded)
-    input_ids = torch.zeros(len(encoded), longest, dtype=torch.int64)
+def encode_exercise(tokenizer: Any, exercise: Exercise) -> Tokens:
+    """The parts one after the other."""
+    ids, labels = list[int](), list[int]()
+    for index, part in enumerate(exercise.parts):
+        tokens = tokenizer.encode(part, add_special_tokens=False)
+        ids += tokens
+        labels += tokens if index % 2 else [IGNORED] * len(tokens)
+    return Tokens(ids, labels)
+
+
+def collate(batch: Sequence[Tokens], video_id: int) -> dict[str, torch.Tensor]:
+    """Token ids, mask and labels, int64, and `is_video`, bool: [N, T] each, padded on the right."""
+    longest = max(len(tokens.ids) for tokens in batch)
+    input_ids = torch.zeros(len(batch), longest, dtype=torch.int64)
     labels = torch.full_like(input_ids, IGNORED)
     mask = torch.zeros_like(input_ids)
-    for row, (ids, num_prompt) in enumerate(encoded):
-        input_ids[row, : len(ids)] = torch.tensor(ids)
-        labels[row, num_prompt : len(ids)] = torch.tensor(ids[num_prompt:])
-        mask[row, : len(ids)] = 1
+    for row, tokens in enumerate(batch):
+        input_ids[row, : len(tokens.ids)] = torch.tensor(tokens.ids)
+        labels[row, : len(tokens.ids)] = torch.tensor(tokens.labels)
+        mask[row, : len(tokens.ids)] = 1
     return {"input_ids": input_ids, "attention_mask": mask, "labels": labels, "is_video": input_ids == video_id}

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from trainer.positions import mrope_positions
-from trainer.warmup_batch import IGNORED, Clips, Example, Exercise, collate, encode
+from trainer.warmup_batch import IGNORED, Clips, Example, Exercise, collate, encode_example, encode_exercise
 from trainer.warmup_encoder import encode_all
 from trainer.warmup_optimizer import Learner, Schedule, drawn_without_replacement
 
@@ -19,7 +19,7 @@ def teach_texts(
     model: Any, processor: Any, exercises: Sequence[Exercise], schedule: Schedule, rng: np.random.Generator
 ) -> float:
     """SFT on texts without video; returns the mean of the last 20 losses."""
-    tokens = [encode(processor.tokenizer, exercise) for exercise in exercises]
+    tokens = [encode_exercise(processor.tokenizer, exercise) for exercise in exercises]
     learner = Learner("texts", model.model.language_model.parameters(), schedule)
     for rows in drawn_without_replacement(rng, len(exercises), schedule):
         batch = collate([tokens[row] for row in rows], model.config.video_token_id)
@@ -41,7 +41,7 @@ def teach_responses(
     The encoder stays as it is, as in reinforcement learning, so its outputs are computed once.
     """
     features = encode_all(model, clips)
-    tokens = [encode(processor.tokenizer, example, features.shape[1]) for example in examples]
+    tokens = [encode_example(processor.tokenizer, example, features.shape[1]) for example in examples]
     learner = Learner("responses", model.model.language_model.parameters(), schedule)
     for rows in drawn_without_replacement(rng, len(examples), schedule):
         batch = collate([tokens[row] for row in rows], model.config.video_token_id)

@@ -8,6 +8,7 @@ from storage.datasets.shapes_question import radius_of, scene_of
 from storage.datasets.shapes_scene import COLOURS, DIRECTIONS, FRAME_SIZE, SHAPES, Thing, cell_labels, draw
 
 CELLS = 3
+NOISY_SHARE, MAX_SIGMA = 0.3, 50.0
 
 
 def practice(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -31,4 +32,7 @@ def _one(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         first = int(rng.uniform() < 0.1)
         things.append(Thing(colour, shape, x, y, radius, u * speed, v * speed, first))
     frames = draw(scene_of(rng, tuple(things), difficulty), rng, num_frames=2)
+    if rng.uniform() < NOISY_SHARE:
+        noise = rng.standard_normal(frames.shape, np.float32) * np.float32(rng.uniform(0, MAX_SIGMA))
+        frames = (frames + noise).round().clip(0, 255).astype(np.uint8)
     return frames, cell_labels(things, num_frames=2)

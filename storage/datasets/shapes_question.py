@@ -11,7 +11,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from storage.datasets.shapes_scene import COLOURS, DIRECTIONS, FRAME_SIZE, NUM_FRAMES, SHAPES, Scene, Thing
+from storage.datasets.shapes_scene import (
+    COLOUR_FAMILY,
+    COLOURS,
+    DIRECTIONS,
+    FRAME_SIZE,
+    NUM_FRAMES,
+    SHAPE_FAMILY,
+    SHAPES,
+    Scene,
+    Thing,
+)
 from storage.records import ProblemType
 
 QUADRANTS = ("top left", "top right", "bottom left", "bottom right")
@@ -71,18 +81,18 @@ def colour(rng: np.random.Generator, difficulty: float) -> Drawn:
     """What colour is the square?"""
     things, places = _still(rng, difficulty)
     target = things[0]
-    evidence = f"The {target.shape} is at the {QUADRANTS[places[0]]}."
+    evidence = f"A {COLOUR_FAMILY[target.colour]} colour at the {QUADRANTS[places[0]]},"
     question = f"What colour is the {target.shape}?"
-    return Drawn(tuple(things), question, target.colour, evidence, f"Its colour is {target.colour}", tuple(COLOURS))
+    return Drawn(tuple(things), question, target.colour, evidence, f"so {target.colour}", tuple(COLOURS))
 
 
 def shape(rng: np.random.Generator, difficulty: float) -> Drawn:
     """What shape is red?"""
     things, places = _still(rng, difficulty)
     target = things[0]
-    evidence = f"The {target.colour} one is at the {QUADRANTS[places[0]]}."
+    evidence = f"A {SHAPE_FAMILY[target.shape]} shape at the {QUADRANTS[places[0]]},"
     question = f"What shape is {target.colour}?"
-    return Drawn(tuple(things), question, target.shape, evidence, f"Its shape is {target.shape}", SHAPES)
+    return Drawn(tuple(things), question, target.shape, evidence, f"so {target.shape}", SHAPES)
 
 
 def direction(rng: np.random.Generator, difficulty: float) -> Drawn:
@@ -101,9 +111,9 @@ def direction(rng: np.random.Generator, difficulty: float) -> Drawn:
         form = SHAPES[int(rng.integers(len(SHAPES)))]
         things.append(Thing(hue, form, x - u * half, y - v * half, radius, u * step, v * step))
     kept = "height" if DIRECTIONS[names[0]][0] else "column"
-    evidence = f"The {things[0].colour} one keeps its {kept}."
+    evidence = f"Its {kept} stays,"
     question = f"Which way does the {things[0].colour} one move?"
-    return Drawn(tuple(things), question, names[0], evidence, f"It moves {names[0]}", tuple(DIRECTIONS))
+    return Drawn(tuple(things), question, names[0], evidence, f"so it moves {names[0]}", tuple(DIRECTIONS))
 
 
 def count(rng: np.random.Generator, difficulty: float) -> Drawn:
@@ -121,8 +131,8 @@ def count(rng: np.random.Generator, difficulty: float) -> Drawn:
         x, y = (0.5 + np.array([column, rows[column].pop()])) * FRAME_SIZE / 3 + rng.uniform(-2.0, 2.0, 2)
         name = hue if index < total else others[int(rng.integers(len(others)))]
         things.append(Thing(name, SHAPES[int(rng.integers(len(SHAPES)))], float(x), float(y), radius))
-    evidence = f"I see {NUMBER_WORDS[left]} on the left and {NUMBER_WORDS[total - left]} on the right."
-    return Drawn(tuple(things), f"How many {hue} ones are there?", str(total), evidence, f"So {total}", ())
+    evidence = f"{NUMBER_WORDS[left].capitalize()} on the left and {NUMBER_WORDS[total - left]} on the right,"
+    return Drawn(tuple(things), f"How many {hue} ones are there?", str(total), evidence, f"so {total}", ())
 
 
 def first(rng: np.random.Generator, difficulty: float) -> Drawn:
@@ -138,8 +148,8 @@ def first(rng: np.random.Generator, difficulty: float) -> Drawn:
     )
     later = sorted(colours[1:])
     names = ", ".join(later[:-1]) + " and " + later[-1] if len(later) > 1 else later[0]
-    evidence = f"{names.capitalize()} {'come' if len(later) > 1 else 'comes'} later."
-    conclusion = f"The first is {colours[0]}"
+    evidence = f"{names.capitalize()} {'come' if len(later) > 1 else 'comes'} later,"
+    conclusion = f"so {colours[0]}"
     return Drawn(things, "Which colour appears first?", colours[0], evidence, conclusion, (*colours, *COLOURS))
 
 

@@ -16,15 +16,30 @@ COLOURS: dict[str, tuple[int, int, int]] = {
     "green": (40, 190, 60),
     "blue": (50, 80, 240),
     "yellow": (240, 225, 50),
-    "purple": (170, 50, 200),
+    "pink": (240, 130, 190),
     "white": (250, 250, 250),
 }
 SHAPES = ("circle", "square", "triangle", "cross")
+COLOUR_FAMILY = {"red": "warm", "yellow": "warm", "green": "cool", "blue": "cool", "pink": "pale", "white": "pale"}
+SHAPE_FAMILY = {"circle": "plain", "square": "plain", "triangle": "pointed", "cross": "pointed"}
 DIRECTIONS: dict[str, tuple[int, int]] = {"up": (0, -1), "down": (0, 1), "left": (-1, 0), "right": (1, 0)}
 PLACES = ("top", "bottom", "left", "right")
 LIGHT = 30.0
 """Half the difference in grey levels between one edge of the background and the opposite one."""
-LABEL_WORDS = (*COLOURS, *SHAPES, "up", "down", "leftward", "rightward", *PLACES)
+LABEL_WORDS = (
+    *COLOURS,
+    *SHAPES,
+    "up",
+    "down",
+    "leftward",
+    "rightward",
+    *PLACES,
+    "warm",
+    "cool",
+    "pale",
+    "plain",
+    "pointed",
+)
 """What `cell_labels` says of a cell, one word a column."""
 _SUBPIXEL_BITS = 4
 
@@ -127,7 +142,8 @@ def cell_labels(things: Sequence[Thing], cell: int = 28, num_frames: int = NUM_F
         for pair in range(thing.first_frame // 2, num_frames // 2):
             x, y = thing.centre(2 * pair + 0.5)
             row, column = (int(np.clip(value // cell, 0, side - 1)) for value in (y, x))
-            said = [LABEL_WORDS.index(thing.colour), LABEL_WORDS.index(thing.shape)]
+            words = (thing.colour, thing.shape, COLOUR_FAMILY[thing.colour], SHAPE_FAMILY[thing.shape])
+            said = [LABEL_WORDS.index(word) for word in words]
             for index, (u, v) in enumerate(DIRECTIONS.values()):
                 if u * thing.dx + v * thing.dy > 0:
                     said.append(len(COLOURS) + len(SHAPES) + index)

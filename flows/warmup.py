@@ -21,6 +21,7 @@ from storage.datasets import shapes
 from storage.datasets.shapes_practice import practice
 from storage.datasets.shapes_scene import FPS, LABEL_WORDS
 from storage.video import read_video
+from trainer.probe import probe_checkpoint
 from trainer.tiny_tokenizer import ChatTemplate
 from trainer.warmup import Lessons, warm_up
 
@@ -59,7 +60,9 @@ def warm_up_tiny_model(out: Path, *, seed: int = 0) -> dict[str, float]:
     torch.set_num_threads(1)
     try:
         lessons = make_lessons(seed=seed, num_videos=NUM_VIDEOS, num_practice=NUM_PRACTICE, num_exercises=NUM_EXERCISES)
-        return warm_up(out, lessons, seed=seed)
+        report = warm_up(out, lessons, seed=seed)
+        probe_checkpoint(out)
+        return report
     finally:
         torch.set_num_threads(threads)
 

@@ -1,11 +1,13 @@
 """The command line as a stranger meets it: wrong input, an interrupt, a continuation, questions in SQL."""
 
+import base64
 import csv
 import io
 import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -39,7 +41,8 @@ def run_dir(tmp_path_factory):
     """A finished run, made by the command itself, with Prefect."""
     folder = tmp_path_factory.mktemp("cli") / "run"
     command = [sys.executable, "-m", "flows.cli", "run", "tiny", "--run-dir", str(folder), *SETS]
-    result = subprocess.run(command, capture_output=True, text=True, cwd=folder.parent)
+    environment = {**os.environ, "PREFECT_HOME": str(folder.parent / "prefect")}
+    result = subprocess.run(command, capture_output=True, text=True, cwd=folder.parent, env=environment)
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     (folder.parent / "printed.txt").write_text(result.stdout)
@@ -52,6 +55,16 @@ def test_a_run_prints_rounds_validation_and_what_to_try_next(run_dir):
     assert len(re.findall(r"policy \d: validation accuracy 0\.\d+, 95 % interval", printed)) == 2
     assert printed.count("\n  deepvideo ") == 3
     assert f"run directory: {run_dir}" in printed
+
+
+def test_each_round_leaves_an_artifact_with_its_numbers_and_a_picture(run_dir):
+    with sqlite3.connect(run_dir.parent / "prefect" / "prefect.db") as database:
+        found = dict(database.execute("select key, data from artifact where type = 'markdown'").fetchall())
+    assert [key.rsplit("-", 1)[-1] for key in sorted(found)] == ["0", "1"]
+    for text in found.values():
+        assert "vanishing_after" in text
+        picture = re.search(r"data:image/png;base64,([A-Za-z0-9+/=]+)", text)
+        assert base64.b64decode(picture.group(1)).startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(

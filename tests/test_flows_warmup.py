@@ -1,55 +1,69 @@
 """The shipped tiny policy and the warm-up that makes it: able enough to earn rewards, not too able to learn."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration
 
-from flows.ability import grades, sample_responses
+from flows.config import RunConfig, load_config
 from flows.warmup import make_lessons, warm_up_tiny_model
 from flows.warmup_examples import as_choice, response_text
-from stages.hint import make_hint
+from stages.engine import Policy
 from stages.noise import add_noise
-from stages.prompts import question_text
 from stages.rewards import grade
+from stages.rollout import Query, Scene, roll_out
+from stages.vllm_engine import VllmEngine
 from storage.datasets import shapes
-from storage.datasets.shapes_scene import FPS
+from storage.probe import PROBE_FILE
 from storage.records import Sample
-from storage.video import read_video
+from storage.video import read_video, write_video
+from trainer.policy import load_processor
 from trainer.warmup import Schedule, warm_up
 
-CHECKPOINT = Path(__file__).parents[1] / "trainer" / "checkpoints" / "tiny"
+pytestmark = pytest.mark.filterwarnings("ignore")  # vLLM's own warnings
+
+
+@pytest.fixture(scope="module")
+def config() -> RunConfig:
+    return load_config("tiny")
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("shapes")
-    shapes.generate(root, seed=11, num_train=64, num_validation=0)
+    shapes.generate(root, seed=0, num_train=256, num_validation=0)  # the training split of a run with seed 0
     return root
 
 
+@pytest.fixture(scope="module")
+def engine(config) -> Iterator[VllmEngine]:
+    engine = VllmEngine(config.engine, config.video)
+    yield engine
+    engine.release()
+
+
 def _rewards(
-    checkpoint: Path, samples: list[Sample], texts: list[str], *, sigma: float = 0.0
+    engine: VllmEngine, config: RunConfig, folder: Path, queries: list[Query]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Accuracy and format, [samples, 8] each, sampled at temperature 1."""
-    model = Qwen2_5_VLForConditionalGeneration.from_pretrained(checkpoint).eval()
-    processor = AutoProcessor.from_pretrained(checkpoint)
-    videos = [add_noise(read_video(sample.video_path).frames, sigma, seed=1) for sample in samples]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        responses = sample_responses(model, processor, texts, videos, num_responses=8, fps=FPS)
-    found = grades(responses, samples)
+    """Accuracy and format, [samples, 8] each, sampled at temperature 1 by the engine that a run uses."""
+    policy = Policy(folder, folder / PROBE_FILE, 0)
+    engine.load(policy)
+    scene = Scene("run", 0, "rollout", 0, 0, engine, load_processor(folder), config.video, Path)
+    rollouts, _ = roll_out(queries, config.rollout, scene)
     return (
-        np.array([[reward.accuracy for reward in group] for group in found]),
-        np.array([[reward.format for reward in group] for group in found]),
+        np.array([rollout.reward_accuracy for rollout in rollouts]).reshape(len(queries), -1),
+        np.array([rollout.reward_format for rollout in rollouts]).reshape(len(queries), -1),
     )
 
 
-def _check_band(checkpoint: Path, root: Path) -> None:
-    samples = shapes.load(root)
-    accuracy, form = _rewards(checkpoint, samples, [question_text(sample) for sample in samples])
+def _queries(samples: list[Sample]) -> list[Query]:
+    return [Query(sample, "original", i, sample.video_path, None) for i, sample in enumerate(samples)]
+
+
+def _check_band(engine: VllmEngine, config: RunConfig, folder: Path, samples: list[Sample]) -> None:
+    accuracy, form = _rewards(engine, config, folder, _queries(samples))
     assert 0.4 <= accuracy.mean() <= 0.7
     assert form.mean() >= 0.9
     means = accuracy.mean(axis=1)
@@ -88,21 +102,24 @@ def test_gold_responses_earn_the_full_reward(root: Path) -> None:
         assert grade(response_text(traces[sample.sample_id], sample.answer), sample).total == 2.0
 
 
-def test_the_shipped_checkpoint_is_in_the_band(root: Path) -> None:
-    _check_band(CHECKPOINT, root)
+def test_the_shipped_checkpoint_is_in_the_band(engine, config, checkpoint, root: Path) -> None:
+    _check_band(engine, config, checkpoint, shapes.load(root))
 
 
-def test_a_hint_helps_the_shipped_checkpoint_and_noise_harms_it(root: Path) -> None:
-    samples, traces = shapes.load(root), shapes.traces(root)
-    texts = [question_text(sample) for sample in samples]
-    hinted = [question_text(s, hint=make_hint(traces[s.sample_id], s, 0.5).text) for s in samples]
-    plain = _rewards(CHECKPOINT, samples, texts)[0].mean()
-    assert _rewards(CHECKPOINT, samples, hinted)[0].mean() > plain + 0.05
-    assert _rewards(CHECKPOINT, samples, texts, sigma=50.0)[0].mean() < plain - 0.05
+def test_noise_harms_the_shipped_checkpoint(engine, config, checkpoint, root: Path, tmp_path: Path) -> None:
+    clean = _queries(shapes.load(root))
+    noisy = []
+    for query in clean:
+        video = read_video(query.video_path)
+        path = tmp_path / f"{query.sample.sample_id}.avi"
+        write_video(path, add_noise(video.frames, 75.0, seed=1), video.fps, "ffv1")
+        noisy.append(replace(query, video_path=str(path)))
+    before, after = (_rewards(engine, config, checkpoint, queries)[0].mean() for queries in (clean, noisy))
+    assert after < before - 0.05
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_a_new_warm_up_lands_in_the_band(root: Path, tmp_path: Path) -> None:
-    warm_up_tiny_model(tmp_path / "tiny", seed=1)
-    _check_band(tmp_path / "tiny", root)
+def test_a_new_warm_up_lands_in_the_band(engine, config, root: Path, tmp_path: Path) -> None:
+    warm_up_tiny_model(tmp_path / "tiny")
+    _check_band(engine, config, tmp_path / "tiny", shapes.load(root))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import sys
 import tempfile
@@ -40,7 +41,7 @@ def demo(
 ) -> None:
     """The embedded default: the whole loop on a CPU, with the real vLLM and real videos."""
     sets = [f"rounds={rounds}", f"select.samples_per_round={samples}", f"data.num_train={max(samples, 256)}"]
-    more = f"deepvideo demo --run-dir {shlex.quote(run_dir)} --rounds {rounds + 3} --samples {samples}"
+    more = f"demo --run-dir {shlex.quote(run_dir)} --rounds {rounds + 3} --samples {samples}"
     _run(load_config("tiny", sets + (overrides or [])), run_dir, accept_changes, more + _repeated(overrides))
 
 
@@ -55,7 +56,7 @@ def run(
     settings = load_config(config, overrides)
     folder = run_dir or f"runs/{Path(config).stem}"
     kept = [override for override in overrides or [] if not override.startswith("rounds=")]
-    more = f"deepvideo run {shlex.quote(config)} --run-dir {shlex.quote(folder)}"
+    more = f"run {shlex.quote(config)} --run-dir {shlex.quote(folder)}"
     _run(settings, folder, accept_changes, more + _repeated([*kept, f"rounds={settings.rounds + 3}"]))
 
 
@@ -175,13 +176,21 @@ def _run(config: RunConfig, run_dir: str, accept_changes: bool, more: str) -> No
         for line in validation_lines(session.run):
             console.print(line, highlight=False)
     console.print(f"\nrun directory: {run_dir}\ntry next:", highlight=False)
-    console.print(f"  deepvideo status --run-dir {run_dir}", highlight=False)
+    program = _program()
+    console.print(f"  {program} status --run-dir {run_dir}", highlight=False)
     console.print(
-        f"  deepvideo sql --run-dir {run_dir} "
+        f"  {program} sql --run-dir {run_dir} "
         '"select sample_id, difficulty, label from difficulty order by difficulty desc limit 10"',
         highlight=False,
     )
-    console.print(f"  {more}", highlight=False)
+    console.print(f"  {program} {more}", highlight=False)
+
+
+def _program() -> str:
+    """How this program can be called again from here: by name, or by path if it is not on the PATH."""
+    called = Path(sys.argv[0])
+    on_path = shutil.which(called.name) is not None
+    return os.path.relpath(called) if called.name == "deepvideo" and not on_path else "deepvideo"
 
 
 def _repeated(overrides: list[str] | None) -> str:

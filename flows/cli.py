@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shlex
 import shutil
@@ -124,10 +125,17 @@ def sql(
 
 def main() -> None:
     """The entry point: every way to fail ends in one line and an exit code."""
+    atexit.register(_silence)
     code, line = _outcome()
     if line:
         print(f"deepvideo: {line}", file=sys.stderr)
     raise SystemExit(code)
+
+
+def _silence() -> None:
+    """What libraries say while the interpreter ends (DuckDB's binding lists leaks after an interrupt) is for nobody."""
+    sys.stderr.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def _outcome() -> tuple[int, str]:

@@ -143,7 +143,7 @@ def _data_root(files: Files, config: RunConfig) -> Path:
     """Where the embedded data set is made: in the run, or on this machine's own disk if the run is an object store."""
     if files.is_local:
         return Path(files.full(layout.DATA))
-    made_from = sha256_value([config.seed, config.data.model_dump()])
+    made_from = sha256_value([shapes.VERSION, config.seed, config.data.model_dump()])
     return Path(tempfile.gettempdir()) / "deepvideo-data" / made_from[:16]
 
 

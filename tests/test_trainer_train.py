@@ -28,7 +28,7 @@ CONFIG = TrainConfig(learning_rate=1e-4, groups_per_batch=4, updates_per_batch=2
 def groups(checkpoint, tmp_path_factory):
     """Groups with unequal rewards, four responses each."""
     root = tmp_path_factory.mktemp("shapes")
-    shapes.generate(root, seed=9, num_train=16, num_validation=0)
+    shapes.generate(root, seed=9, num_train=48, num_validation=0)
     config = load_config("tiny", ["rollout.group_size=4"])
     engine = DeterministicEngine(config.video, checkpoint)
     scene = Scene("run", 0, "rollout", 0, 0, engine, load_processor(checkpoint), config.video, Path)

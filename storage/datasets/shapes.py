@@ -23,6 +23,7 @@ from storage.video import write_video
 
 RECORDS = "samples.jsonl"
 NUM_OPTIONS = 4
+VERSION = 1  # raise it when the same seed would draw another data set
 LETTERS = "ABCD"
 
 
@@ -31,7 +32,7 @@ def generate(root: Path, *, seed: int, num_train: int, num_validation: int) -> N
 
     Raises UserError if `root` holds a data set made with other arguments.
     """
-    made_with = {"seed": seed, "num_train": num_train, "num_validation": num_validation}
+    made_with = {"version": VERSION, "seed": seed, "num_train": num_train, "num_validation": num_validation}
     if (root / RECORDS).exists():
         found = json.loads((root / "made_with.json").read_text())
         if found != made_with:

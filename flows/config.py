@@ -113,7 +113,7 @@ def _explain(problem: Any) -> str:
         nearest = difflib.get_close_matches(location[-1], setting_names(location[:-1]), n=1, cutoff=0.5)
         elsewhere = [n for n in setting_names() if n.rsplit(".", 1)[-1] == location[-1]]
         guess = ".".join([*location[:-1], *nearest]) if nearest else next(iter(elsewhere), "")
-        hint = f"did you mean {guess}?" if guess else "see `deepvideo config` for all settings"
+        hint = f"did you mean {guess}?" if guess else "flows/config.py lists every setting"
         return f"unknown setting {name}; {hint}"
     if problem["type"].startswith("union_tag"):
         return f"{name} needs a type, one of: {', '.join(sorted(LOSSES))}"

@@ -7,7 +7,6 @@ TORCH ?=
 GPU ?=
 PINS := requirements/$(if $(GPU),gpu,cpu).txt
 BACKEND := $(if $(TORCH),--torch-backend $(TORCH),)
-export UV_LINK_MODE ?= hardlink
 
 .PHONY: install demo test test-all lint bench requirements clean
 

@@ -42,8 +42,8 @@ class Session:
         self.checkpoint = find_checkpoint(config.model.path)
         files = Files(url)
         root = _data_root(files, config)
-        size = {"num_train": config.data.num_train, "num_validation": config.data.num_validation}
-        shapes.generate(root, seed=config.seed, **size)
+        num_train, num_validation = config.data.num_train, config.data.num_validation
+        shapes.generate(root, seed=config.seed, num_train=num_train, num_validation=num_validation)
         samples = load(config.data.name, root=root)
         identity = Identity(data_digest(samples, root), sha256_directory(self.checkpoint), config.seed)
         self.run = Run.create(url, identity, run_settings(config), accept_changes=accept_changes)
@@ -65,16 +65,14 @@ class Session:
 
     def policy(self, round_index: int) -> Policy:
         """The policy that enters a round."""
-        manifest = self.run.ledger.current(policy_address(round_index)) if round_index else None
-        if manifest is None:
-            return Policy(self.checkpoint, self._initial_probe(), 0)
-        folder = self.run.files.local(f"{manifest.folder}/{manifest.info['checkpoint_folder']}")
+        if round_index == 0:
+            return self._initial_policy
+        folder = self._trained(round_index, "checkpoint")
         return Policy(folder, folder / PROBE_FILE, round_index)
 
     def optimizer(self, round_index: int) -> Path | None:
         """The optimiser state that enters a round; none for the first."""
-        manifest = self.run.ledger.current(policy_address(round_index)) if round_index else None
-        return self.run.files.local(f"{manifest.folder}/{manifest.info['optimizer_folder']}") if manifest else None
+        return self._trained(round_index, "optimizer") if round_index else None
 
     def scene(self, stage: str, round_index: int) -> Scene:
         """What the engine's stages share, with the round's policy loaded."""
@@ -118,14 +116,21 @@ class Session:
 
         return AutoProcessor.from_pretrained(self.checkpoint)
 
-    def _initial_probe(self) -> Path:
-        if (self.checkpoint / PROBE_FILE).is_file():
-            return self.checkpoint / PROBE_FILE
-        target = self.run.files.scratch() / PROBE_FILE
-        from trainer.probe import probe_checkpoint
+    @cached_property
+    def _initial_policy(self) -> Policy:
+        """The initial policy with its own probe, or, if it was not trained here, one that is made now."""
+        probe = self.checkpoint / PROBE_FILE
+        if not probe.is_file():
+            from trainer.probe import probe_checkpoint
 
-        probe_checkpoint(self.checkpoint, target)
-        return target
+            probe = self.run.files.scratch() / PROBE_FILE
+            probe_checkpoint(self.checkpoint, probe)
+        return Policy(self.checkpoint, probe, 0)
+
+    def _trained(self, round_index: int, output: str) -> Path:
+        manifest = self.run.ledger.current(policy_address(round_index))
+        assert manifest is not None, f"round {round_index} has no policy"  # run_stage has checked the inputs
+        return self.run.files.local(f"{manifest.folder}/{manifest.info[f'{output}_folder']}")
 
 
 @contextmanager

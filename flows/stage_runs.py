@@ -7,7 +7,7 @@ already is skipped.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from flows.session import Session
@@ -201,5 +201,4 @@ def _in_shards(
 def _read(session: Session, record: type[R], table: str, stage_address: str) -> Iterator[R]:
     manifest = session.run.ledger.current(stage_address)
     assert manifest is not None, f"{stage_address} is not complete"  # run_stage has checked the inputs
-    rows: Iterable[R] = read_records(session.run.files, record, table, manifest)
-    return iter(rows)
+    return read_records(session.run.files, record, table, manifest)

@@ -1,7 +1,7 @@
 """The vLLM engine: one start-up a run, in this process, new weights each round; the same code on CPU and GPU.
 
 How weights are swapped is the one thing that depends on the device, measured in ENVIRONMENT.md: on a GPU in place; on
-a CPU, where vLLM's in-place reload silently keeps prepacked old weights, by building a new engine in the same process.
+a CPU, where vLLM's in-place reload is silently wrong, by building a new engine in the same process.
 Either way the checkpoint's probe then has to confirm them.
 """
 

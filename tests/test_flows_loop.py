@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from flows.config import load_config
+from flows.config import ModelConfig, load_config
 from flows.session import open_session
 from flows.stage_specs import SPECS, schedule
 from flows.stages import run_stage
@@ -180,6 +180,15 @@ def test_a_broken_video_drops_its_sample_with_the_reason(tmp_path, small_config,
         (victim, "rollout", "unreadable_video")
     ]
     assert video.name in dropped[0]["detail"]
+
+
+def test_a_checkpoint_without_a_probe_gets_one_once(tmp_path, small_config, checkpoint, console):
+    """A policy that changed from call to call would be loaded again for every stage."""
+    shutil.copytree(checkpoint, tmp_path / "plain", ignore=shutil.ignore_patterns("probe.parquet"))
+    plain = small_config.model_copy(update={"model": ModelConfig(path=str(tmp_path / "plain"))})
+    with open_session(str(tmp_path / "run"), plain, console) as session:
+        assert session.policy(0) == session.policy(0)
+        assert session.policy(0).probe.is_file()
 
 
 def test_another_seed_is_another_run(finished, small_config, console):

@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from stages.config import AugmentConfig, RolloutConfig
-from stages.engine import Request, Sampling
+from stages.engine import Sampling
 from stages.hint import Hint, best_trace, make_hint, reasoning
 from stages.noise import add_noise, noise_seed, realised_sigma
-from stages.prompts import question_text, render
+from stages.prompts import question_text
 from stages.rewards import grade
-from stages.rollout import Query, Scene, read_videos
+from stages.rollout import Query, Scene, ask, read_videos
 from storage.digest import derive_seed
 from storage.records import Augmentation, Difficulty, Dropped, HintTrace, Sample
 from storage.video import read_video
@@ -64,19 +64,15 @@ def add_hints(
 ) -> tuple[list[Augmentation], list[HintTrace], list[Dropped]]:
     """Hints for hard samples, from trajectories sampled in one batch; all trajectories are returned beside them."""
     by_id = {sample.sample_id: (sample, difficulty) for sample, difficulty in items}
-    readable, videos, dropped = read_videos([_query(*item) for item in items], scene)
-    requests = [
-        Request(
-            render(scene.processor, question_text(query.sample, reveal_answer=True)),
-            video,
-            derive_seed(scene.seed, scene.round_index, "guided", query.sample.sample_id),
-        )
-        for query, video in zip(readable, videos, strict=True)
-    ]
-    sampling = Sampling(config.num_traces, rollout.temperature, rollout.max_new_tokens)
-    generations = scene.engine.generate(requests, sampling) if requests else []
+    answered, dropped = ask(
+        [_query(*item) for item in items],
+        Sampling(config.num_traces, rollout.temperature, rollout.max_new_tokens),
+        scene,
+        text=lambda query: question_text(query.sample, reveal_answer=True),
+        seed=lambda query: derive_seed(scene.seed, scene.round_index, "guided", query.sample.sample_id),
+    )
     augmentations, traces = [], []
-    for query, generation in zip(readable, generations, strict=True):
+    for query, _, generation in answered:
         sample, difficulty = by_id[query.sample.sample_id]
         responses = [completion.text for completion in generation.completions]
         rewards = [grade(response, sample) for response in responses]

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 
 from stages.config import EvaluateConfig
-from stages.engine import Request, Sampling
-from stages.prompts import question_text, render
+from stages.engine import Sampling
+from stages.prompts import question_text
 from stages.rewards import grade
-from stages.rollout import Query, Scene, read_videos
+from stages.rollout import Query, Scene, ask
 from storage.records import Dropped, Evaluation, Sample
 
 STAGE_VERSION = 1
@@ -18,14 +18,12 @@ STAGE_VERSION = 1
 def evaluate(samples: Sequence[Sample], config: EvaluateConfig, scene: Scene) -> tuple[list[Evaluation], list[Dropped]]:
     """One greedy response to each sample; a sample whose video cannot be read is dropped with the reason."""
     queries = [Query(sample, "original", i, sample.video_path, sample.video_sha256) for i, sample in enumerate(samples)]
-    readable, videos, dropped = read_videos(queries, scene)
-    requests = [
-        Request(render(scene.processor, question_text(query.sample)), video, scene.seed)
-        for query, video in zip(readable, videos, strict=True)
-    ]
-    generations = scene.engine.generate(requests, Sampling(1, 0.0, config.max_new_tokens)) if requests else []
+    greedy = Sampling(1, 0.0, config.max_new_tokens)
+    answered, dropped = ask(
+        queries, greedy, scene, text=lambda query: question_text(query.sample), seed=lambda query: scene.seed
+    )
     found = []
-    for query, generation in zip(readable, generations, strict=True):
+    for query, _, generation in answered:
         completion, sample = generation.completions[0], query.sample
         reward = grade(completion.text, sample)
         found.append(

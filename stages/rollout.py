@@ -55,23 +55,40 @@ def roll_out(queries: Sequence[Query], config: RolloutConfig, scene: Scene) -> t
 
     Returns the rollouts in the order of the queries, and the dropped samples with their reasons.
     """
-    readable, videos, dropped = read_videos(queries, scene)
-    seeds = [request_seed(query, scene) for query in readable]
-    prompts = [render(scene.processor, question_text(query.sample, hint=query.hint)) for query in readable]
-    requests = [Request(p, v, s) for p, v, s in zip(prompts, videos, seeds, strict=True)]
     sampling = Sampling(config.group_size, config.temperature, config.max_new_tokens)
+    answered, dropped = ask(
+        queries,
+        sampling,
+        scene,
+        text=lambda query: question_text(query.sample, hint=query.hint),
+        seed=lambda query: derive_seed(scene.seed, scene.round_index, query.pass_, query.sample.sample_id),
+    )
+    return [rollout for answer in answered for rollout in _graded(*answer, config, scene)], dropped
+
+
+def ask(
+    queries: Sequence[Query],
+    sampling: Sampling,
+    scene: Scene,
+    *,
+    text: Callable[[Query], str],
+    seed: Callable[[Query], int],
+) -> tuple[list[tuple[Query, Request, Generation]], list[Dropped]]:
+    """Puts `text` of each query, with its video, to the engine in one batch.
+
+    Returns each query with its request and what came back, in order; and the queries whose video cannot be read, with
+    the reason. Raises EngineError if the engine returns another number of responses than was asked for.
+    """
+    readable, videos, dropped = read_videos(queries, scene)
+    requests = [
+        Request(render(scene.processor, text(query)), video, seed(query))
+        for query, video in zip(readable, videos, strict=True)
+    ]
     generations = scene.engine.generate(requests, sampling) if requests else []
-    rollouts = []
-    for query, request, generation in zip(readable, requests, generations, strict=True):
-        if len(generation.completions) != config.group_size:
+    for query, generation in zip(readable, generations, strict=True):
+        if len(generation.completions) != sampling.num_responses:
             raise EngineError(f"sample {query.sample.sample_id}: {len(generation.completions)} responses came back")
-        rollouts += _graded(query, request, generation, config, scene)
-    return rollouts, dropped
-
-
-def request_seed(query: Query, scene: Scene) -> int:
-    """The seed of a query's responses: a hash of (seed, round, pass, sample)."""
-    return derive_seed(scene.seed, scene.round_index, query.pass_, query.sample.sample_id)
+    return list(zip(readable, requests, generations, strict=True)), dropped
 
 
 def read_videos(queries: Sequence[Query], scene: Scene) -> tuple[list[Query], list[Video], list[Dropped]]:

@@ -104,8 +104,8 @@ class _Training:
                 steps.append(step)
                 rollouts += rows
                 self.progress("update policy", len(steps), len(starts) * updates)
-        self.attempt.write(1, {"train_steps": steps, "train_rollouts": rollouts})
         self._save(before)
+        self.attempt.write(1, {"train_steps": steps, "train_rollouts": rollouts})
         return 2
 
     def _old_logprobs(self, groups: Sequence[Group]) -> dict[tuple[str, int], OldLogprobs]:

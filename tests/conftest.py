@@ -1,9 +1,10 @@
-"""Fixtures that several files share: the shipped checkpoint, a small configuration, a quiet console."""
+"""What several files share: the shipped checkpoint, a small configuration, a quiet console, a rollout to vary."""
 
 import io
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads starve each other on two cores
@@ -12,6 +13,7 @@ from rich.console import Console
 
 from flows.config import load_config
 from flows.session import find_checkpoint
+from storage.records import Rollout
 
 SMALL = [
     "engine.type=deterministic",
@@ -42,3 +44,43 @@ def console() -> Console:
 def small_config():
     """Two rounds of ten samples on the deterministic engine; trains the shipped model for real."""
     return load_config("tiny", SMALL)
+
+
+def rollout_with(**fields) -> Rollout:
+    """A rollout of one response, with `fields` as given and the rest plausible."""
+    tokens = np.array([1, 2], np.int32)
+    plain = {
+        "run_id": "r",
+        "round_index": 0,
+        "pass_": "original",
+        "sample_id": "s0",
+        "group_index": 0,
+        "rollout_index": 0,
+        "policy_version": 0,
+        "problem_type": "number",
+        "prompt": "What?",
+        "prompt_token_ids": tokens,
+        "response": "",
+        "response_token_ids": tokens,
+        "engine_logprobs": np.array([-0.5, -0.25], np.float32),
+        "finish_reason": "stop",
+        "reward": 0.0,
+        "reward_format": 0.0,
+        "reward_accuracy": 0.0,
+        "reward_iou": None,
+        "max_reward": 2.0,
+        "predicted_answer": None,
+        "seed": 0,
+        "augmentation": "none",
+        "level": 0.0,
+        "video_path": "videos/x.mp4",
+        "video_sha256": "0" * 64,
+        "frame_indices": np.arange(2, dtype=np.int64),
+        "video_fps": 4.0,
+        "video_num_frames": 2,
+        "min_pixels": 784,
+        "max_pixels": 784,
+        "temperature": 1.0,
+    } | fields
+    named = {"group_id": "{round_index}-{pass_}-{sample_id}".format(**plain)}
+    return Rollout(**(named | plain))

@@ -128,7 +128,7 @@ def test_sql_in_each_format(capfdbinary, run_dir):
     assert (code, b"one" in out) == (0, True)
 
 
-def test_status_shows_what_a_forced_stage_makes_stale(capfdbinary, run_dir):
+def test_a_forced_stage_is_a_new_attempt_and_identical_output_makes_nothing_stale(capfdbinary, run_dir):
     _, out, _ = call(capfdbinary, "status", "--run-dir", run_dir)
     assert b"done" in out
     assert b"stale" not in out

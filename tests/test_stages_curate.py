@@ -1,20 +1,14 @@
-from dataclasses import replace
-
-import numpy as np
 import pytest
+from conftest import rollout_with
 
 from stages.curate import curate
-from storage.records import Rollout
-
-EMPTY = np.zeros(0, np.int32)
 
 
 def group(sample_id, pass_, rewards):
-    base = Rollout(
-        "run", 0, pass_, sample_id, f"{pass_}/{sample_id}", 0, 0, 0, "number", "", EMPTY, "", EMPTY, EMPTY, "stop",
-        0.0, 0.0, 0.0, None, 2.0, None, 0, "none", 0.0, "", "", EMPTY, 1.0, 8, 784, 784, 1.0,
-    )  # fmt: skip
-    return [replace(base, rollout_index=i, reward=reward) for i, reward in enumerate(rewards)]
+    return [
+        rollout_with(sample_id=sample_id, pass_=pass_, rollout_index=i, reward=reward)
+        for i, reward in enumerate(rewards)
+    ]
 
 
 def curated(rollouts, seed=0):

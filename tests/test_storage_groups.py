@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import rollout_with
 
 from storage.difficulty import difficulty
 from storage.files import Files
@@ -19,41 +20,16 @@ from storage.shards import Attempt, Manifest
 def group(
     round_index: int, index: int, sample_id: str, rewards: tuple[float, ...], most: float = 2.0, name: Pass = "original"
 ) -> list[Rollout]:
-    nothing = np.array([1], np.int32)
     return [
-        Rollout(
-            run_id="r",
+        rollout_with(
             round_index=round_index,
             pass_=name,
             sample_id=sample_id,
-            group_id=f"{round_index}-{name}-{sample_id}",
             group_index=index,
             rollout_index=i,
             policy_version=round_index,
-            problem_type="number",
-            prompt="",
-            prompt_token_ids=nothing,
-            response="",
-            response_token_ids=nothing,
-            engine_logprobs=np.array([-1.0], np.float32),
-            finish_reason="stop",
             reward=reward,
-            reward_format=0.0,
-            reward_accuracy=0.0,
-            reward_iou=None,
             max_reward=most,
-            predicted_answer=None,
-            seed=0,
-            augmentation="none",
-            level=0.0,
-            video_path="x.mp4",
-            video_sha256="",
-            frame_indices=np.array([0], np.int64),
-            video_fps=1.0,
-            video_num_frames=1,
-            min_pixels=784,
-            max_pixels=784,
-            temperature=1.0,
         )
         for i, reward in enumerate(rewards)
     ]

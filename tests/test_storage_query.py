@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import numpy as np
 import pytest
+from conftest import rollout_with
 
 from storage import layout, schema
 from storage.digest import sha256_file
@@ -99,41 +99,21 @@ def group(
     round_index: int, name: Pass, sample_id: str, rewards: tuple[float, ...], kind: Kind = "none"
 ) -> list[Rollout]:
     """A group's rollouts; a reward of 2 is the most, and half of each reward counts as accuracy."""
-    tokens, index = np.array([1, 2], np.int32), 4 * round_index + int(sample_id[1:])
     return [
-        Rollout(
-            run_id="r",
+        rollout_with(
             round_index=round_index,
             pass_=name,
             sample_id=sample_id,
-            group_id=f"{round_index}-{name}-{sample_id}",
-            group_index=index,
+            group_index=4 * round_index + int(sample_id[1:]),
             rollout_index=i,
             policy_version=round_index,
             problem_type="multiple_choice",
-            prompt="What?",
-            prompt_token_ids=tokens,
             response=f"response {i}",
-            response_token_ids=tokens,
-            engine_logprobs=np.array([-0.5, -0.25], np.float32),
-            finish_reason="stop",
             reward=reward,
-            reward_format=0.0,
             reward_accuracy=reward / 2,
-            reward_iou=None,
-            max_reward=2.0,
-            predicted_answer=None,
             seed=i,
             augmentation=kind,
             level=0.0 if kind == "none" else 0.5,
-            video_path="videos/x.mp4",
-            video_sha256="0" * 64,
-            frame_indices=np.arange(2, dtype=np.int64),
-            video_fps=4.0,
-            video_num_frames=2,
-            min_pixels=784,
-            max_pixels=784,
-            temperature=1.0,
         )
         for i, reward in enumerate(rewards)
     ]

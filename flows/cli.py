@@ -11,7 +11,9 @@ import traceback
 import typer
 
 from flows import terminal
+from flows.commands.report import report
 from flows.commands.run import demo, run
+from flows.commands.serve import serve
 from flows.commands.sql import sql
 from flows.commands.stage import stage
 from flows.commands.status import status
@@ -20,7 +22,7 @@ from storage.errors import UserError
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__.split(". ")[0]
 )
-for command in (demo, run, stage, status, sql):
+for command in (demo, run, stage, status, sql, report, serve):
     app.command()(command)
 
 

@@ -81,12 +81,17 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConf
         raise UserError(f"{path}: cannot be read ({error.strerror}); give a TOML file, or a preset: {known}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{file}: not valid TOML: {error}") from error
+    return resolve_config(values, overrides, str(file))
+
+
+def resolve_config(values: dict[str, Any], overrides: list[str] | None, source: str) -> RunConfig:
+    """The settings in `values` with `overrides`; UserError, in one line that names `source`, where they are wrong."""
     for override in overrides or []:
         _override(values, override)
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
-        raise UserError(f"{file}: " + "; ".join(_explain(problem) for problem in error.errors())) from error
+        raise UserError(f"{source}: " + "; ".join(_explain(problem) for problem in error.errors())) from error
 
 
 def _override(values: dict[str, Any], override: str) -> None:

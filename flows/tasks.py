@@ -14,8 +14,8 @@ from storage.shards import Manifest
 
 
 def _task(name: str) -> Any:
-    def stage(session: Session, round_index: int) -> Manifest:
-        return run_stage(session, name, round_index)
+    def stage(session: Session, round_index: int, *, force: bool = False) -> Manifest:
+        return run_stage(session, name, round_index, force=force)
 
     settings: Any = {"name": name, "task_run_name": f"{name} {{round_index}}", "cache_policy": NO_CACHE}
     return task(**settings, persist_result=False)(stage)

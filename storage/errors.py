@@ -7,5 +7,9 @@ class UserError(Exception):
     """The user's input is wrong: one line that says what, the rule and the remedy. Exit code 2."""
 
 
+class RunBusy(UserError):
+    """Another process works on the run."""
+
+
 class DamagedRun(Exception):
     """A committed file is missing or its bytes differ from its recorded digest. Exit code 1."""

@@ -79,6 +79,16 @@ class Files:
         _sync_folder(target.parent)
         return True
 
+    def replace(self, path: str, data: bytes) -> None:
+        """Writes `data` to `path`, whole, over what was there: for what can be derived again, never for a table."""
+        if not self.is_local:
+            self._fs.pipe_file(f"{self._root}/{path}", data)
+            return
+        temporary = self.scratch() / "file"
+        temporary.write_bytes(data)
+        temporary.replace(Path(self._root) / path)
+        temporary.parent.rmdir()
+
     def create_folder(self, path: str, source: Path) -> None:
         """Moves the finished local folder `source` to the new folder `path`, durably."""
         if not self.is_local:

@@ -6,6 +6,7 @@ lock                                      held by the one process that writes
 empty/<table>.parquet                     no rows: the columns of a table that has no shard yet
 videos/<sha256>.avi                       noised videos, named by their content
 views.sql                                 the tables a user queries, for any DuckDB shell (derived, replaceable)
+report.html                               the report (derived, replaceable)
 rounds/<round>/<stage>/<key>/<attempt>/   one attempt: shards, their sidecars, the manifest
 logs/                                     what the libraries said
 """
@@ -16,6 +17,7 @@ IDENTITY = "run.json"
 SETTINGS = "settings"
 LOCK = "lock"
 VIEWS = "views.sql"
+REPORT = "report.html"
 VIDEOS = "videos"
 DATA = "data"
 LOGS = "logs"

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from storage import layout
-from storage.errors import UserError
+from storage.errors import RunBusy
 from storage.files import Files
 
 
 @contextmanager
 def run_lock(files: Files) -> Iterator[None]:
-    """Holds the run's lock; UserError naming the holder if another process has it.
+    """Holds the run's lock; RunBusy naming the holder if another process has it.
 
     On an object store there is no lock: create-only commits alone keep two writers from harming each other.
     """
@@ -30,7 +30,7 @@ def run_lock(files: Files) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            raise UserError(
+            raise RunBusy(
                 f"{files.url}: another process works on this run ({file.read() or 'unnamed'}); "
                 "a run has one writer: wait for it, stop it, or choose another --run-dir"
             ) from None

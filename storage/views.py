@@ -35,11 +35,7 @@ def table_files(run: Run, table: str) -> list[str]:
 def write_views(run: Run) -> None:
     """Replaces the run's own `views.sql`, whose paths are relative to the run's directory."""
     if run.files.is_local:
-        target = run.files.local(layout.VIEWS)
-        temporary = run.files.scratch() / layout.VIEWS
-        temporary.write_text(views_sql(run, lambda path: path), encoding="utf-8")
-        temporary.replace(target)
-        temporary.parent.rmdir()
+        run.files.replace(layout.VIEWS, views_sql(run, lambda path: path).encode())
 
 
 def _stage_rows(run: Run) -> str:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from flows.commands.options import Accept, RunDir, Sets
-from flows.config import RunConfig, load_config
+from flows.config import load_config
 from flows.terminal import log_of, quiet, stderr_to, terminal
 
 
@@ -26,7 +26,7 @@ def demo(
     """The embedded default: the whole loop on a CPU, with the real vLLM and real videos."""
     sets = [f"rounds={rounds}", f"select.samples_per_round={samples}", f"data.num_train={max(samples, 256)}"]
     more = f"demo --run-dir {shlex.quote(run_dir)} --rounds {rounds + 3} --samples {samples}"
-    _run(load_config("tiny", sets + (overrides or [])), run_dir, accept_changes, more + _repeated(overrides))
+    _run("tiny", sets + (overrides or []), run_dir, accept_changes, more + _repeated(overrides))
 
 
 def run(
@@ -36,31 +36,33 @@ def run(
     accept_changes: Accept = False,
 ) -> None:
     """Start a run or continue it: completed stages are never repeated."""
-    settings = load_config(config, overrides)
+    rounds = load_config(config, overrides).rounds
     folder = run_dir or f"runs/{Path(config).stem}"
     kept = [override for override in overrides or [] if not override.startswith("rounds=")]
     more = f"run {shlex.quote(config)} --run-dir {shlex.quote(folder)}"
-    _run(settings, folder, accept_changes, more + _repeated([*kept, f"rounds={settings.rounds + 3}"]))
+    _run(config, overrides or [], folder, accept_changes, more + _repeated([*kept, f"rounds={rounds + 3}"]))
 
 
-def _run(config: RunConfig, run_dir: str, accept_changes: bool, more: str) -> None:
+def _run(config: str, overrides: list[str], run_dir: str, accept_changes: bool, more: str) -> None:
+    settings = load_config(config, overrides)
     quiet()
     console = terminal()
     from flows.session import open_session
     from flows.tables import rounds_table, seconds_table, validation_lines
+    from storage.run import Run
 
-    with (
-        stderr_to(log_of(run_dir)),
-        open_session(run_dir, config, console, accept_changes=accept_changes) as session,
-    ):
-        console.print(f"run {session.run.identity.run_id} in {run_dir}: starting Prefect", highlight=False)
+    with stderr_to(log_of(run_dir)):
+        with open_session(run_dir, settings, console, accept_changes=accept_changes) as session:
+            # Whatever is wrong has been said by now, before Prefect takes its seconds to start.
+            console.print(f"run {session.run.identity.run_id} in {run_dir}: starting Prefect", highlight=False)
         from flows.curriculum import curriculum
 
-        curriculum(session)
-        console.print(rounds_table(session.run))
-        console.print(seconds_table(session.run))
-        for line in validation_lines(session.run):
-            console.print(line, highlight=False)
+        curriculum(run_dir, config, overrides, accept_changes)
+    run = Run.open(run_dir)
+    console.print(rounds_table(run))
+    console.print(seconds_table(run))
+    for line in validation_lines(run):
+        console.print(line, highlight=False)
     console.print(f"\nrun directory: {run_dir}\ntry next:", highlight=False)
     program = _program()
     console.print(f"  {program} status --run-dir {run_dir}", highlight=False)

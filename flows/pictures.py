@@ -119,8 +119,8 @@ def _finished(figure: Figure) -> Figure:
     axes = figure.axes[0]
     if axes.get_xlabel() == "round":
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, fontsize="small")
+        axes.set_xlim(axes.dataLim.x0 - 0.5, axes.dataLim.x1 + 0.5)
+    figure.legend(loc="outside right upper", frameon=False, fontsize="small")
     return figure
 
 

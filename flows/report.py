@@ -19,6 +19,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
 table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums }
 td, th { padding: .2rem .7rem; border-bottom: 1px solid #ddd; text-align: right; font-weight: normal }
 th { border-bottom: 2px solid #222; vertical-align: bottom }
+div.wide { overflow-x: auto }
 img { max-width: 100%; height: auto }
 figure { margin: 1rem 0 } figcaption { color: #555 }
 pre { background: #f6f6f6; padding: 1rem; overflow-x: auto }
@@ -60,7 +61,7 @@ def _table(rows: list[dict[str, Any]]) -> str:
         return "<p>none</p>"
     head = "".join(f"<th>{html.escape(name).replace('_', '<br>')}</th>" for name in rows[0])
     body = "".join("<tr>" + "".join(f"<td>{_cell(v)}</td>" for v in row.values()) + "</tr>" for row in rows)
-    return f"<table><tr>{head}</tr>{body}</table>"
+    return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
 
 
 def _cell(value: Any) -> str:

@@ -1,0 +1,226 @@
+"""Rounds as deployments: a real Prefect server and worker, fired by hand and by cron, cancelled, killed, retried.
+
+The tests share one `deepvideo serve` and run in their order: the first kills a worker with its flow run, and while
+Prefect waits for the heartbeat that no longer comes, the others do their work.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from conftest import SMALL
+
+from storage.run import Run
+
+LARGE = [*SMALL, "data.num_train=300", "select.samples_per_round=300"]  # a stage that lasts, to interrupt it
+PREFECT = [sys.executable, "-m", "prefect", "--no-prompt"]
+
+
+class Served:
+    """A running `deepvideo serve`, its folder and its API."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.folder, self.url = folder, f"http://127.0.0.1:{port}"
+        quick = {"PREFECT_WORKER_QUERY_SECONDS": "1", "PREFECT_HOME": str(folder / "prefect")}
+        self.environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"} | quick
+        command = [sys.executable, "-m", "flows.cli", "serve", "--port", str(port)]
+        with open(folder / "said.txt", "w") as out:
+            self.process = subprocess.Popen(command, cwd=folder, env=self.environment, stdout=out, stderr=out)
+        self.until(lambda: "Prefect UI" in self.said() or self.process.poll() is not None, 180)
+        assert f"Prefect UI: {self.url}" in self.said()
+
+    def said(self) -> str:
+        return (self.folder / "said.txt").read_text()
+
+    def api(self, method: str, path: str, **body):
+        answer = httpx.request(method, f"{self.url}/api/{path}", timeout=30, **body)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def fire(self, name: str, /, **parameters) -> str:
+        deployment = self.api("GET", f"deployments/name/{name}/{name}")
+        body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
+        return self.api("POST", f"deployments/{deployment['id']}/create_flow_run", json=body)["id"]
+
+    def state(self, run: str) -> dict:
+        return self.api("GET", f"flow_runs/{run}")["state"]
+
+    def ended(self, run: str, seconds: float = 150) -> dict:
+        final = ("COMPLETED", "FAILED", "CANCELLED", "CRASHED")
+        self.until(lambda: self.state(run)["type"] in final, seconds)
+        return self.state(run)
+
+    def until(self, reached, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not reached():
+            assert time.monotonic() < deadline, self.said()
+            time.sleep(0.2)
+
+    def processes(self, word: str) -> list[psutil.Process]:
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        alive = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
+        return [child for child in alive if word in " ".join(child.cmdline())]
+
+    def manifests(self, run_dir: str) -> set[Path]:
+        return set((self.folder / run_dir).glob("rounds/*/*/*/*/manifest.json"))
+
+    def shards(self, run_dir: str, stage: str) -> set[Path]:
+        return set((self.folder / run_dir).glob(f"rounds/*/{stage}/*/*/shard-*.json"))
+
+    def fire_and_wait_for_rollout(self, name: str, run_dir: str) -> str:
+        """A run that is in the middle of its rollout."""
+        before = len(self.shards(run_dir, "rollout"))
+        run = self.fire(name, run_dir=run_dir, config="tiny", overrides=LARGE)
+        self.until(lambda: len(self.shards(run_dir, "rollout")) > before + 1, 200)
+        assert self.state(run)["type"] == "RUNNING"
+        return run
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    found = Served(tmp_path_factory.mktemp("served"))
+    yield found
+    found.process.send_signal(signal.SIGINT)
+    assert found.process.wait(60) == 130
+    assert "Traceback" not in found.said()
+
+
+@pytest.fixture(scope="module")
+def killed(served):
+    """A `curriculum` run in mid-rollout, killed together with its worker: nobody is left to tell Prefect."""
+    run = served.fire_and_wait_for_rollout("curriculum", "runs/killed")
+    worker = served.processes("worker start")[0]
+    os.killpg(worker.pid, signal.SIGKILL)
+    return run, time.time(), served.shards("runs/killed", "rollout")
+
+
+def test_a_dead_worker_is_started_again(served, killed):
+    served.until(lambda: "worker ended; started again" in served.said(), 30)
+    served.until(lambda: served.processes("worker start"), 30)
+
+
+def test_the_deployments_are_there_with_parameters_that_explain_themselves(served):
+    found = {d["name"]: d for d in served.api("POST", "deployments/filter", json={})}
+    assert set(found) == {"curriculum", "round", "stage", "evaluate", "report"}
+    for deployment in found.values():
+        parameters = deployment["parameter_openapi_schema"]["properties"]
+        assert all(parameter["description"] for parameter in parameters.values())
+        assert deployment["description"]
+    assert "rollout_augmented" in str(found["stage"]["parameter_openapi_schema"])
+    assert [s["active"] for s in found["round"]["schedules"]] == [False]
+
+
+def test_cron_fires_the_next_round_and_a_tick_that_would_overlap_is_cancelled(served, killed):
+    """The accelerator of the killed run is free again after its lease, so this also waits for that."""
+    deployment = served.api("GET", "deployments/name/round/round")
+    parameters = {"run_dir": "runs/cron", "config": "tiny", "overrides": SMALL}
+    every_minute = {"active": True, "schedule": {"cron": "* * * * *"}, "parameters": parameters}
+    schedule = served.api("POST", f"deployments/{deployment['id']}/schedules", json=[every_minute])[0]
+    ticks = {"deployments": {"id": {"any_": [deployment["id"]]}}, "sort": "EXPECTED_START_TIME_ASC"}
+
+    def started():
+        return [
+            run
+            for run in served.api("POST", "flow_runs/filter", json=ticks)
+            if run["auto_scheduled"] and run["state"]["type"] in ("RUNNING", "COMPLETED")
+        ]
+
+    served.until(started, 100)
+    served.api("DELETE", f"deployments/{deployment['id']}/schedules/{schedule['id']}")
+    overlapping = served.fire("round", **parameters)
+    assert served.ended(overlapping)["type"] == "CANCELLED"
+    state = served.ended(started()[0]["id"], 200)
+    assert (state["type"], state["message"]) == ("COMPLETED", "round 0 of runs/cron is complete")
+
+
+def test_rounds_by_hand_until_there_is_nothing_to_do(served):
+    said = []
+    for _ in range(2):
+        said.append(served.ended(served.fire("round", run_dir="runs/cron", config=None))["message"])
+    assert said == ["round 1 of runs/cron is complete", "nothing to do: all 2 rounds of runs/cron are complete"]
+
+
+def test_another_process_at_work_cancels_the_tick_and_says_who(served):
+    lock = served.folder / "runs/cron/lock"
+    with subprocess.Popen(["flock", str(lock), "sleep", "600"]) as holder:
+        state = served.ended(served.fire("round", run_dir="runs/cron", config=None))
+        for process in psutil.Process(holder.pid).children():
+            process.kill()
+        holder.kill()
+    assert state["type"] == "CANCELLED"
+    assert "another process works on this run" in state["message"]
+
+
+def test_a_failed_stage_is_seen_mended_and_retried(served):
+    shard = next((served.folder / "runs/cron").glob("rounds/00000/rollout/*/0/rollouts-00000-*.parquet"))
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 1
+    shard.write_bytes(data)
+    run = served.fire("stage", run_dir="runs/cron", name="curate", round_index=0, force=True)
+    state = served.ended(run)
+    assert state["type"] == "FAILED"
+    assert shard.name in state["message"]
+    tasks = served.api("POST", "task_runs/filter", json={"flow_runs": {"id": {"any_": [run]}}})
+    assert [(task["name"], task["state"]["type"]) for task in tasks] == [("curate 0", "FAILED")]
+    before = served.manifests("runs/cron")
+    command = [sys.executable, "-m", "flows.cli", "stage", "rollout", "--round", "0", "--force"]
+    command += ["--run-dir", "runs/cron"]
+    subprocess.run(command, cwd=served.folder, env=served.environment, check=True, capture_output=True)
+    environment = {**served.environment, "PREFECT_API_URL": f"{served.url}/api"}
+    retried = subprocess.run([*PREFECT, "flow-run", "retry", run], env=environment, capture_output=True, text=True)
+    assert retried.returncode == 0, retried.stderr
+    served.until(lambda: served.state(run)["type"] == "COMPLETED", 100)
+    done = {path.parts[-4] for path in served.manifests("runs/cron") - before}
+    assert done == {"rollout", "curate"}  # the same bytes again, so that nothing else was repeated
+
+
+def test_an_evaluation_and_a_report(served):
+    assert served.ended(served.fire("evaluate", run_dir="runs/cron"))["type"] == "COMPLETED"
+    assert served.ended(served.fire("report", run_dir="runs/cron"))["type"] == "COMPLETED"
+    assert (served.folder / "runs/cron/report.html").read_text().count("data:image/png") >= 6
+
+
+def test_a_cancelled_flow_leaves_no_process_and_its_accelerator_free(served):
+    run = served.fire_and_wait_for_rollout("round", "runs/cancelled")
+    mine = served.processes("prefect.engine")
+    assert len(mine) == 1
+    mine += mine[0].children(recursive=True)
+    served.api("POST", f"flow_runs/{run}/set_state", json={"state": {"type": "CANCELLING"}})
+    assert served.ended(run, 60)["type"] == "CANCELLED"
+    assert psutil.wait_procs(mine, timeout=20)[1] == []
+    limits = served.api("POST", "v2/concurrency_limits/filter", json={})
+    assert [limit["active_slots"] for limit in limits if limit["name"].startswith("accelerator-")] == [0]
+
+
+def test_a_worker_killed_alone_takes_its_flow_run_with_it_and_the_next_one_continues(served):
+    committed = served.shards("runs/cancelled", "rollout")
+    run = served.fire_and_wait_for_rollout("round", "runs/cancelled")
+    assert committed < served.shards("runs/cancelled", "rollout")  # a cancelled stage goes on where it was
+    mine = served.processes("prefect.engine")
+    served.processes("worker start")[0].kill()
+    assert served.ended(run, 60)["type"] == "CRASHED"
+    assert psutil.wait_procs(mine, timeout=20)[1] == []
+
+
+def test_killed_with_its_worker_a_run_is_crashed_within_two_minutes_and_the_next_continues(served, killed):
+    run, killed_at, committed = killed
+    state = served.ended(run, 120)
+    assert state["type"] == "CRASHED"
+    assert datetime.fromisoformat(state["timestamp"]).timestamp() - killed_at < 120
+    state = served.ended(served.fire("curriculum", run_dir="runs/killed", config=None), 200)
+    assert state["type"] == "COMPLETED"
+    ledger = Run.open(str(served.folder / "runs/killed")).ledger
+    used = ledger.current("00000/rollout")
+    first = {str(path.relative_to(served.folder / "runs/killed").parent) for path in committed}
+    assert first == {used.folder}  # the shards that were committed before the kill are those that count

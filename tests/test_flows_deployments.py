@@ -12,6 +12,7 @@ import sys
 import time
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 import psutil
@@ -87,6 +88,15 @@ class Served:
         return run
 
 
+class Killed(NamedTuple):
+    """A flow run that was killed, when, the shards it had committed, and its processes."""
+
+    run: str
+    at: float
+    shards: set[Path]
+    processes: list[psutil.Process]
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     found = Served(tmp_path_factory.mktemp("served"))
@@ -100,9 +110,20 @@ def served(tmp_path_factory):
 def killed(served):
     """A `curriculum` run in mid-rollout, killed together with its worker: nobody is left to tell Prefect."""
     run = served.fire_and_wait_for_rollout("curriculum", "runs/killed")
-    worker = served.processes("worker start")[0]
-    os.killpg(worker.pid, signal.SIGKILL)
-    return run, time.time(), served.shards("runs/killed", "rollout")
+    mine = served.processes("prefect.engine")
+    os.killpg(served.processes("worker start")[0].pid, signal.SIGKILL)
+    return Killed(run, time.time(), served.shards("runs/killed", "rollout"), mine)
+
+
+@pytest.fixture(scope="module")
+def orphaned(served):
+    """The run of the cancelled flow, continued, whose worker alone is killed."""
+    before = served.shards("runs/cancelled", "rollout")
+    run = served.fire_and_wait_for_rollout("round", "runs/cancelled")
+    assert before < served.shards("runs/cancelled", "rollout")  # a cancelled stage goes on where it was
+    mine = served.processes("prefect.engine")
+    served.processes("worker start")[0].kill()
+    return Killed(run, time.time(), served.shards("runs/cancelled", "rollout"), mine)
 
 
 def test_a_dead_worker_is_started_again(served, killed):
@@ -162,6 +183,22 @@ def test_another_process_at_work_cancels_the_tick_and_says_who(served):
     assert "another process works on this run" in state["message"]
 
 
+def test_a_cancelled_flow_leaves_no_process_and_its_accelerator_free(served):
+    run = served.fire_and_wait_for_rollout("round", "runs/cancelled")
+    mine = served.processes("prefect.engine")
+    assert len(mine) == 1
+    mine += mine[0].children(recursive=True)
+    served.api("POST", f"flow_runs/{run}/set_state", json={"state": {"type": "CANCELLING"}})
+    assert served.ended(run, 60)["type"] == "CANCELLED"
+    assert psutil.wait_procs(mine, timeout=20)[1] == []
+    limits = served.api("POST", "v2/concurrency_limits/filter", json={})
+    assert [limit["active_slots"] for limit in limits if limit["name"].startswith("accelerator-")] == [0]
+
+
+def test_a_worker_killed_alone_takes_its_flow_run_with_it(served, orphaned):
+    assert psutil.wait_procs(orphaned.processes, timeout=20)[1] == []
+
+
 def test_a_failed_stage_is_seen_mended_and_retried(served):
     shard = next((served.folder / "runs/cron").glob("rounds/00000/rollout/*/0/rollouts-00000-*.parquet"))
     data = bytearray(shard.read_bytes())
@@ -191,36 +228,15 @@ def test_an_evaluation_and_a_report(served):
     assert (served.folder / "runs/cron/report.html").read_text().count("data:image/png") >= 6
 
 
-def test_a_cancelled_flow_leaves_no_process_and_its_accelerator_free(served):
-    run = served.fire_and_wait_for_rollout("round", "runs/cancelled")
-    mine = served.processes("prefect.engine")
-    assert len(mine) == 1
-    mine += mine[0].children(recursive=True)
-    served.api("POST", f"flow_runs/{run}/set_state", json={"state": {"type": "CANCELLING"}})
-    assert served.ended(run, 60)["type"] == "CANCELLED"
-    assert psutil.wait_procs(mine, timeout=20)[1] == []
-    limits = served.api("POST", "v2/concurrency_limits/filter", json={})
-    assert [limit["active_slots"] for limit in limits if limit["name"].startswith("accelerator-")] == [0]
-
-
-def test_a_worker_killed_alone_takes_its_flow_run_with_it_and_the_next_one_continues(served):
-    committed = served.shards("runs/cancelled", "rollout")
-    run = served.fire_and_wait_for_rollout("round", "runs/cancelled")
-    assert committed < served.shards("runs/cancelled", "rollout")  # a cancelled stage goes on where it was
-    mine = served.processes("prefect.engine")
-    served.processes("worker start")[0].kill()
-    assert served.ended(run, 60)["type"] == "CRASHED"
-    assert psutil.wait_procs(mine, timeout=20)[1] == []
-
-
-def test_killed_with_its_worker_a_run_is_crashed_within_two_minutes_and_the_next_continues(served, killed):
-    run, killed_at, committed = killed
-    state = served.ended(run, 120)
+@pytest.mark.parametrize(("which", "name"), [("killed", "curriculum"), ("orphaned", "round")])
+def test_a_killed_run_is_crashed_within_two_minutes_and_the_next_continues(served, request, which, name):
+    dead = request.getfixturevalue(which)
+    state = served.ended(dead.run, 120)
     assert state["type"] == "CRASHED"
-    assert datetime.fromisoformat(state["timestamp"]).timestamp() - killed_at < 120
-    state = served.ended(served.fire("curriculum", run_dir="runs/killed", config=None), 200)
+    assert datetime.fromisoformat(state["timestamp"]).timestamp() - dead.at < 120
+    run_dir = served.api("GET", f"flow_runs/{dead.run}")["parameters"]["run_dir"]
+    state = served.ended(served.fire(name, run_dir=run_dir, config=None), 200)
     assert state["type"] == "COMPLETED"
-    ledger = Run.open(str(served.folder / "runs/killed")).ledger
-    used = ledger.current("00000/rollout")
-    first = {str(path.relative_to(served.folder / "runs/killed").parent) for path in committed}
+    used = Run.open(str(served.folder / run_dir)).ledger.current("00000/rollout")
+    first = {str(path.relative_to(served.folder / run_dir).parent) for path in dead.shards}
     assert first == {used.folder}  # the shards that were committed before the kill are those that count

@@ -2,10 +2,7 @@
 
 import multiprocessing
 import os
-import random
 import shutil
-import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -113,27 +110,6 @@ def test_more_rounds_continue_and_keep_what_is_done(finished, tmp_path, small_co
     )
     done = complete(tmp_path / "run", more)
     assert {round_index for _, round_index in done} == {2, 3}
-
-
-def test_killed_at_random_instants_the_tables_are_the_same(finished, tmp_path, small_config):
-    """Each process is killed once it has written a few more files, in or between stages, until one gets to the end."""
-    chance, kills, folder = random.Random(3), 0, tmp_path / "run"
-    files = lambda: sum(len(names) for _, _, names in os.walk(folder / "rounds"))  # noqa: E731
-    while True:
-        child = fork_server.Process(target=complete, args=(folder, small_config))
-        enough = files() + chance.randint(1, 9)
-        child.start()
-        while child.exitcode is None and files() < enough:
-            time.sleep(0.002)
-        time.sleep(chance.uniform(0, 0.3))
-        if child.exitcode is not None:
-            break
-        os.kill(child.pid, signal.SIGKILL)
-        child.join()
-        kills += 1
-    assert child.exitcode == 0
-    assert kills >= 5
-    assert tables(folder) == finished[1]
 
 
 def test_a_forced_stage_with_identical_output_keeps_its_successors(finished, tmp_path, small_config, console):

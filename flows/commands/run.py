@@ -56,6 +56,7 @@ def _run(config: str, overrides: list[str], run_dir: str, accept_changes: bool, 
             # Whatever is wrong has been said by now, before Prefect takes its seconds to start.
             console.print(f"run {session.run.identity.run_id} in {run_dir}: starting Prefect", highlight=False)
         from flows.curriculum import curriculum
+        from flows.report import write_report
 
         curriculum(run_dir, config, overrides, accept_changes)
     run = Run.open(run_dir)
@@ -63,7 +64,7 @@ def _run(config: str, overrides: list[str], run_dir: str, accept_changes: bool, 
     console.print(seconds_table(run))
     for line in validation_lines(run):
         console.print(line, highlight=False)
-    console.print(f"\nrun directory: {run_dir}\ntry next:", highlight=False)
+    console.print(f"\nrun directory: {run_dir}\nreport: {write_report(run)}\ntry next:", highlight=False)
     program = _program()
     console.print(f"  {program} status --run-dir {run_dir}", highlight=False)
     console.print(

@@ -63,7 +63,7 @@ def status_table(run: Run, config: RunConfig) -> tuple[Table, list[str]]:
             state, reason = states.get((s, r), ("done", ""))
             if state in ("failed", "unfinished"):
                 shards = run.ledger.committed_shards(address(r, s), key_of(run, config, address(r, s)))
-                so_far = f"{shards} shards committed so far" if shards else "nothing committed yet"
+                so_far = f"{_shards(shards)} committed so far" if shards else "nothing committed yet"
                 notes.append(f"{address(r, s)} {state}: {_short(reason) + '; ' if reason else ''}{so_far}")
     table.caption = "state, rows, seconds"
     return table, notes
@@ -91,7 +91,11 @@ def _cell(run: Run, config: RunConfig, stage: str, r: int, found: tuple[State, s
     if manifest is not None:
         return f"{text}\n[dim]{manifest.num_rows}\n{manifest.info['seconds']:.1f} s[/]"
     shards = run.ledger.committed_shards(address(r, stage), key_of(run, config, address(r, stage)))
-    return f"{text}\n[dim]{shards} shards[/]" if shards else text
+    return f"{text}\n[dim]{_shards(shards)}[/]" if shards else text
+
+
+def _shards(number: int) -> str:
+    return f"{number} shard" if number == 1 else f"{number} shards"
 
 
 def _short(reason: str) -> str:

@@ -72,7 +72,7 @@ def read_attempt(files: Files, folder: str) -> Recorded:
         found.shards = [named for shard in found.manifest.shards for named in _shards(folder, shard)]
         found.outputs = _outputs(found.manifest, folder)
     except (DamagedRun, ValueError, TypeError, KeyError, AttributeError) as error:
-        found.problems[path] = f"not a manifest ({type(error.__cause__ or error).__name__})"
+        found.problems[path] = f"not a manifest ({error.__cause__ or error})"
         return found
     for index, shard in enumerate(found.manifest.shards):
         name = layout.sidecar_name(index)

@@ -129,7 +129,7 @@ def _write_settings(files: Files, settings: Settings) -> None:
 
 def _encode(settings: Settings) -> bytes:
     body = {"config": settings.config, "stages": {name: vars(value) for name, value in settings.stages.items()}}
-    return json.dumps(body, indent=1, sort_keys=True).encode()
+    return json.dumps({**body, "seal": sha256_value(body)}, indent=1, sort_keys=True).encode()
 
 
 def _decode(data: bytes) -> Settings:

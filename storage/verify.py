@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from storage import layout, schema
-from storage.digest import sha256_file
+from storage.digest import sha256_file, sha256_value
 from storage.errors import DamagedRun, UserError
 from storage.files import Files
 from storage.inventory import Named, Recorded, attempts, noised_videos
@@ -109,12 +109,15 @@ class _Verification:
             yield path
             try:
                 body = json.loads(self.files.read(path))
-                dict(body["config"])
+                if body.pop("seal", None) not in (None, sha256_value(body)):  # older settings have none
+                    raise ValueError("its contents differ from its seal")
                 self.settings.append({stage: StageSettings(**value) for stage, value in body["stages"].items()})
             except FileNotFoundError:
                 pass
             except (ValueError, TypeError, KeyError, AttributeError) as error:
-                self._damage(path, f"not settings ({type(error).__name__})", FROM_A_COPY)
+                self._damage(
+                    path, f"not settings, or not those that were written ({type(error).__name__})", FROM_A_COPY
+                )
         for name in self.files.names(layout.TOMBSTONES):
             path = f"{layout.TOMBSTONES}/{name}"
             yield path

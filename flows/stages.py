@@ -6,6 +6,7 @@ from flows.progress import StageProgress
 from flows.session import Session, versions
 from flows.stage_runs import RUNS
 from flows.stage_specs import SPECS
+from flows.status import state_of
 from storage.errors import UserError
 from storage.layout import address
 from storage.shards import Manifest
@@ -20,7 +21,9 @@ def run_stage(session: Session, name: str, round_index: int, *, force: bool = Fa
     inputs = {source: run.ledger.digest(source) for source in SPECS[name].inputs(session.config, round_index)}
     known = {source: digest for source, digest in inputs.items() if digest is not None}
     if len(known) < len(inputs):
-        lacking = ", ".join(f"{source} ({run.ledger.state(source)[0]})" for source in inputs if source not in known)
+        lacking = ", ".join(
+            f"{source} ({state_of(run, session.config, source)[0]})" for source in inputs if source not in known
+        )
         raise UserError(f"{here} needs {lacking}; do that first: deepvideo run, or deepvideo stage for one alone")
     attempt = run.attempt(here, known, force=force)
     current = run.ledger.current(here)

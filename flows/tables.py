@@ -1,4 +1,4 @@
-"""What a run looks like in a terminal: the table of rounds, the table of stages, any query's result."""
+"""What a run looks like in a terminal: the table of rounds, the stages' seconds, any query's result."""
 
 from __future__ import annotations
 
@@ -9,20 +9,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from flows.config import RunConfig
-from flows.stage_specs import SPECS, schedule
+from flows.stage_specs import SPECS
 from stages.evaluate import wilson_interval
-from storage.layout import address
 from storage.query import query
 from storage.run import Run
 
 MAX_COLUMNS = 6
-STATE_STYLES = {"done": "green", "stale": "yellow", "failed": "red", "unfinished": "yellow", "missing": "dim"}
 
 
 def rounds_table(run: Run) -> Table:
     """One row a round: reward, vanishing ratio before and after augmentation, labels, rows."""
-    table = _narrow("Rounds")
+    table = narrow("Rounds")
     names = ("round", "mean\nreward", "accuracy", "vanishing\nbefore", "vanishing\nafter", "hard", "easy", "kept")
     for name in (*names, "rollouts", "groups\ntrained"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -44,7 +41,7 @@ def seconds_table(run: Run) -> Table:
     timed = query(run, "select round_index, stage, seconds from stages where current").to_pylist()
     seconds = {(row["stage"], row["round_index"]): row["seconds"] for row in timed}
     shown = sorted({row["round_index"] for row in timed})[-MAX_COLUMNS:]
-    table = _narrow("Seconds by stage")
+    table = narrow("Seconds by stage")
     table.add_column("stage")
     for r in shown:
         table.add_column(f"round {r}", justify="right")
@@ -72,39 +69,9 @@ def validation_lines(run: Run) -> list[str]:
     return lines
 
 
-def status_table(run: Run, config: RunConfig) -> tuple[Table, list[str]]:
-    """Rounds x stages with state, rows and seconds; and a line for each failure, with its reason."""
-    table = _narrow(f"{run.files.url}: run {run.identity.run_id}", show_lines=True)
-    table.add_column("round", justify="right")
-    for stage in SPECS:
-        table.add_column(stage.replace("rollout_", "rollout_\n"))
-    shown = {*schedule(config), *(_split(place) for place in run.ledger.addresses())}
-    failures = []
-    for r in sorted({r for _, r in shown}):
-        cells = []
-        for stage in SPECS:
-            if (stage, r) not in shown:
-                cells.append("")
-                continue
-            state, reason = run.ledger.state(address(r, stage))
-            manifest = run.ledger.current(address(r, stage))
-            detail = f"\n{manifest.num_rows}\n{manifest.info['seconds']:.1f} s" if manifest else ""
-            cells.append(f"[{STATE_STYLES[state]}]{state}[/]{detail}")
-            if reason:
-                failures.append(f"{address(r, stage)} failed: {reason}")
-        table.add_row(str(r), *cells)
-    table.caption = "state, rows, seconds"
-    return table, failures
-
-
-def _narrow(title: str, *, show_lines: bool = False) -> Table:
+def narrow(title: str | None) -> Table:
     """A table that fits eighty columns."""
-    return Table(title=title, box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_lines=show_lines)
-
-
-def _split(place: str) -> tuple[str, int]:
-    round_name, stage = place.split("/")
-    return stage, int(round_name)
+    return Table(title=title, box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
 
 
 def print_result(result: Any, console: Console) -> None:

@@ -1,11 +1,12 @@
 """Where a run's bytes live: a local folder or an object-store URL, behind one small interface.
 
 The one way to write is `create`: whole, durable and create-only. A reader sees a file complete or not at all, a
-second writer of the same name loses, and nothing is ever changed in place.
+second writer of the same name loses, and nothing is ever changed in place. `remove` is for what a tombstone names.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -13,6 +14,8 @@ import uuid
 from pathlib import Path
 
 import fsspec
+
+_PIECE_BYTES = 1 << 20
 
 
 class Files:
@@ -54,6 +57,27 @@ class Files:
             return []
         found = (entry.rstrip("/").rsplit("/", 1)[-1] for entry in self._fs.ls(folder, detail=False, refresh=True))
         return sorted(name for name in found if not name.startswith("."))
+
+    def walk(self, path: str) -> dict[str, int]:
+        """Every file below `path`, hidden ones too, with its size in bytes; empty if there is no such folder."""
+        start = f"{self._root}/{path}".rstrip("/")
+        self._fs.invalidate_cache()
+        found = self._fs.find(start, detail=True)
+        return {name.removeprefix(f"{self._root}/"): int(entry["size"] or 0) for name, entry in sorted(found.items())}
+
+    def digest(self, path: str) -> tuple[str, int]:
+        """SHA-256 and number of the bytes at `path`, read in pieces; FileNotFoundError if there are none."""
+        hashed, num_bytes = hashlib.sha256(), 0
+        with self._fs.open(f"{self._root}/{path}", "rb") as file:
+            while piece := file.read(_PIECE_BYTES):
+                hashed.update(piece)
+                num_bytes += len(piece)
+        return hashed.hexdigest(), num_bytes
+
+    def remove(self, path: str) -> None:
+        """Removes the file or folder at `path`, if one is there. Only `prune` calls it, after its tombstone."""
+        if self.exists(path):
+            self._fs.rm(f"{self._root}/{path}", recursive=True)
 
     def create(self, path: str, data: bytes) -> bool:
         """Writes `data` to the new file `path`, durably; False, and nothing written, if it exists already."""

@@ -8,6 +8,7 @@ videos/<sha256>.avi                       noised videos, named by their content
 views.sql                                 the tables a user queries, for any DuckDB shell (derived, replaceable)
 report.html                               the report (derived, replaceable)
 rounds/<round>/<stage>/<key>/<attempt>/   one attempt: shards, their sidecars, the manifest
+tombstones/00000.json                     what one `prune` removed, and why (create-only, written first)
 logs/                                     what the libraries said
 """
 
@@ -21,6 +22,7 @@ REPORT = "report.html"
 VIDEOS = "videos"
 DATA = "data"
 LOGS = "logs"
+TOMBSTONES = "tombstones"
 ROUNDS = "rounds"
 MANIFEST = "manifest.json"
 FAILURE = "failure"
@@ -29,6 +31,11 @@ FAILURE = "failure"
 def settings_file(index: int) -> str:
     """The path of the `index`-th resolved settings."""
     return f"{SETTINGS}/{index:05d}.json"
+
+
+def tombstone_file(index: int) -> str:
+    """The path of the `index`-th tombstone."""
+    return f"{TOMBSTONES}/{index:05d}.json"
 
 
 def round_name(round_index: int) -> str:

@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from storage import layout
 from storage.errors import RunBusy
@@ -38,3 +39,26 @@ def run_lock(files: Files) -> Iterator[None]:
         file.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
         file.flush()
         yield
+
+
+def lock_holder(files: Files) -> dict[str, Any] | None:
+    """Who works on the run now (`host`, `pid`), None if nobody does or, on an object store, nobody can know.
+
+    A holder of this machine whose process is gone is nobody, so the lock is only tried where somebody may hold it.
+    """
+    if not files.is_local or not files.exists(layout.LOCK):
+        return None
+    try:
+        holder: dict[str, Any] = json.loads(files.read(layout.LOCK))
+        if holder["host"] == socket.gethostname():
+            os.kill(holder["pid"], 0)
+    except (ValueError, KeyError, ProcessLookupError):
+        return None
+    except PermissionError:
+        pass  # another user's process is alive
+    with open(files.local(layout.LOCK), encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return holder
+    return None

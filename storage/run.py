@@ -96,11 +96,14 @@ class Run:
         after = self._ledger(settings)
         return [a for a in self.ledger.addresses() if self.ledger.current(a) and not after.current(a)]
 
+    def key(self, address: str, inputs: Mapping[str, str]) -> str:
+        """The key that the stage at `address` has with `inputs` (digests by name)."""
+        stage = self.settings.stages[address.split("/")[1]]
+        return shards.stage_key(address, stage.version, stage.settings, self.identity.seed, inputs)
+
     def attempt(self, address: str, inputs: Mapping[str, str], *, force: bool = False) -> Attempt:
         """The attempt at which the stage at `address` is to be done with `inputs` (digests by name)."""
-        stage = self.settings.stages[address.split("/")[1]]
-        seed = self.identity.seed
-        key = shards.stage_key(address, stage.version, stage.settings, seed, inputs)
+        stage, seed, key = self.settings.stages[address.split("/")[1]], self.identity.seed, self.key(address, inputs)
         number = self.ledger.next_number(address, key, force=force)
         return Attempt(self.files, address, key, number, stage.version, stage.settings, seed, dict(inputs))
 
@@ -126,7 +129,7 @@ def _write_settings(files: Files, settings: Settings) -> None:
 
 def _encode(settings: Settings) -> bytes:
     body = {"config": settings.config, "stages": {name: vars(value) for name, value in settings.stages.items()}}
-    return json.dumps(body, indent=1, sort_keys=True).encode()
+    return json.dumps({**body, "seal": sha256_value(body)}, indent=1, sort_keys=True).encode()
 
 
 def _decode(data: bytes) -> Settings:

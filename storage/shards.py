@@ -154,7 +154,7 @@ class Attempt:
             "files": self.outputs,
             "info": self.info,
         }
-        self.files.create(f"{self.folder}/{layout.MANIFEST}", _json(body))
+        self.files.create(f"{self.folder}/{layout.MANIFEST}", _json({**body, "seal": sha256_value(body)}))
         return read_manifest(self.files, self.folder)
 
 
@@ -163,6 +163,9 @@ def read_manifest(files: Files, folder: str) -> Manifest:
     path = f"{folder}/{layout.MANIFEST}"
     try:
         body = json.loads(files.read(path))
+        seal = body.pop("seal", None)  # older manifests have none
+        if seal not in (None, sha256_value(body)):
+            raise ValueError("its contents differ from its seal")
         body.pop("schema_version")
         return Manifest(**body)
     except (ValueError, TypeError, KeyError, AttributeError) as error:

@@ -83,16 +83,33 @@ class Ledger:
         manifest = self.current(name)
         return manifest.digest if manifest else None
 
-    def state(self, address: str) -> tuple[State, str]:
-        """The state of one stage of one round, and for a failed one the reason."""
+    def state(self, address: str, key: str | None = None) -> tuple[State, str]:
+        """The state of one stage of one round, and for a failed one the reason.
+
+        key: today's key of the stage; what was tried under other keys, with other settings or inputs, says nothing
+            about it. Without one every attempt counts.
+        """
         if self.current(address):
             return "done", ""
-        for folder in reversed(self._incomplete.get(address, [])):
+        for folder in self._tried(address, key):
             notes = [name for name in self._files.names(folder) if name.startswith(layout.FAILURE)]
             if notes:
                 return "failed", str(json.loads(self._files.read(f"{folder}/{notes[-1]}"))["reason"])
             return "unfinished", ""
         return ("stale", "") if address in self._complete else ("missing", "")
+
+    def committed_shards(self, address: str, key: str | None = None) -> int:
+        """How many shards the latest incomplete attempt has; 0 if there is none."""
+        for folder in self._tried(address, key):
+            return sum(name.startswith("shard-") for name in self._files.names(folder))
+        return 0
+
+    def _tried(self, address: str, key: str | None) -> list[str]:
+        """Folders of incomplete attempts, the latest number first."""
+        folders = self._incomplete.get(address, [])
+        if key is not None:
+            folders = [folder for folder in folders if folder.split("/")[-2] == key]
+        return sorted(folders, key=lambda folder: int(folder.rsplit("/", 1)[1]), reverse=True)
 
     def next_number(self, address: str, key: str, *, force: bool) -> int:
         """The number under which an attempt at `key` continues or starts; forced, one above every complete attempt."""

@@ -12,7 +12,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning th
 from rich.console import Console
 
 from flows.config import load_config
-from flows.session import find_checkpoint
+from flows.session import find_checkpoint, open_session
+from flows.stage_specs import schedule
+from flows.stages import run_stage
 from storage.records import Rollout
 
 SMALL = [
@@ -44,6 +46,21 @@ def console() -> Console:
 def small_config():
     """Two rounds of ten samples on the deterministic engine; trains the shipped model for real."""
     return load_config("tiny", SMALL)
+
+
+@pytest.fixture(scope="session")
+def three_rounds(tmp_path_factory, small_config):
+    """The folder of a finished run of three rounds, with hints and noised videos; copy it to change it."""
+    folder = tmp_path_factory.mktemp("three") / "run"
+    do_all(folder, small_config.model_copy(update={"rounds": 3}))
+    return folder
+
+
+def do_all(folder, config):
+    """Does what is missing of a run, without Prefect."""
+    with open_session(str(folder), config, Console(file=io.StringIO())) as session:
+        for name, round_index in schedule(config):
+            run_stage(session, name, round_index)
 
 
 def rollout_with(**fields) -> Rollout:

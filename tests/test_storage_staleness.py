@@ -178,6 +178,7 @@ def test_clocks_do_not_matter(tmp_path: Path, seconds: int) -> None:
     assert values(run, A) == ["other"]
     for path in (tmp_path / "run").rglob(layout.MANIFEST):
         body = json.loads(path.read_bytes())
+        body.pop("seal")
         body["info"]["ended"] = seconds - body["number"]  # later attempts claim to be earlier
         path.write_text(json.dumps(body))
     everything = sorted((tmp_path / "run").rglob("*"))

@@ -10,12 +10,13 @@ from flows.terminal import terminal
 
 
 def status(run_dir: RunDir = "runs/demo") -> None:
-    """Rounds x stages: done, stale, failed (why), missing; rows and seconds."""
-    from flows.tables import status_table
+    """Rounds x stages: done, stale, failed (why), unfinished (how far), missing; who is at work, what comes next."""
+    from flows.status import status_table, summary
     from storage.run import Run
 
     found = Run.open(run_dir)
-    table, failures = status_table(found, RunConfig.model_validate(found.settings.config))
+    config = RunConfig.model_validate(found.settings.config)
+    table, notes = status_table(found, config)
     terminal().print(table)
-    for line in failures:
+    for line in [*notes, *summary(found, config)]:
         typer.echo(line)

@@ -1,0 +1,123 @@
+"""What a run's own records say must be there: every attempt with the files that its manifest or sidecars name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from storage import layout
+from storage.errors import DamagedRun
+from storage.files import Files
+from storage.shards import Manifest, parquet_table, read_manifest
+
+
+@dataclass(frozen=True)
+class Named:
+    """A file that a record names, with the digest that it must have; `table` of a shard, and its rows."""
+
+    path: str
+    sha256: str
+    num_rows: int = 0
+    table: str = ""
+
+
+@dataclass
+class Recorded:
+    """One attempt as its records describe it; `problems` are records that cannot be right, with the reason."""
+
+    folder: str
+    manifest: Manifest | None = None
+    shards: list[Named] = field(default_factory=list)
+    outputs: list[Named] = field(default_factory=list)
+    records: list[str] = field(default_factory=list)
+    problems: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def round_index(self) -> int:
+        """The round of the attempt."""
+        return int(self.folder.split("/")[1])
+
+    @property
+    def stage(self) -> str:
+        """The stage of the attempt."""
+        return self.folder.split("/")[2]
+
+
+def attempts(files: Files) -> Iterator[Recorded]:
+    """Every attempt of the run at `files`, complete or not."""
+    for round_name in files.names(layout.ROUNDS):
+        for stage in files.names(f"{layout.ROUNDS}/{round_name}"):
+            place = layout.address(int(round_name), stage)
+            for key in files.names(layout.stage_folder(place)):
+                for number in files.names(f"{layout.stage_folder(place)}/{key}"):
+                    yield read_attempt(files, layout.attempt_folder(place, key, int(number)))
+
+
+def read_attempt(files: Files, folder: str) -> Recorded:
+    """One attempt; a record that cannot be read is one of its problems, not an error."""
+    found = Recorded(folder)
+    sidecars: dict[str, Any] = {}
+    names = files.names(folder)
+    for name in names:
+        if name.endswith(".json") and name != layout.MANIFEST:
+            _read_note(files, name, found, sidecars)
+    if layout.MANIFEST not in names:
+        return found
+    path = f"{folder}/{layout.MANIFEST}"
+    found.records.append(path)
+    try:
+        found.manifest = read_manifest(files, folder)
+        found.shards = [named for shard in found.manifest.shards for named in _shards(folder, shard)]
+        found.outputs = _outputs(found.manifest, folder)
+    except (DamagedRun, ValueError, TypeError, KeyError, AttributeError) as error:
+        found.problems[path] = f"not a manifest ({error.__cause__ or error})"
+        return found
+    for index, shard in enumerate(found.manifest.shards):
+        name = layout.sidecar_name(index)
+        if name not in names and files.exists(f"{folder}/{name}"):  # it appeared while the folder was listed
+            _read_note(files, name, Recorded(folder), sidecars)
+        if f"{folder}/{name}" not in found.problems and sidecars.get(name) != shard:
+            what = "differs from the manifest" if name in sidecars else "is missing"
+            found.problems[f"{folder}/{name}"] = f"the sidecar {what}"
+    return found
+
+
+def _read_note(files: Files, name: str, found: Recorded, sidecars: dict[str, Any]) -> None:
+    path = f"{found.folder}/{name}"
+    found.records.append(path)
+    try:
+        body = json.loads(files.read(path))
+        if name.startswith(layout.FAILURE):
+            str(body["reason"])
+        else:
+            found.shards += _shards(found.folder, body)
+            sidecars[name] = body
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        found.problems[path] = f"not a record ({type(error).__name__})"
+
+
+def noised_videos(files: Files, attempt: Recorded) -> dict[str, str]:
+    """Path and SHA-256 of the noised videos that an attempt's augmentations name; unreadable shards name none."""
+    found: dict[str, str] = {}
+    for shard in attempt.shards:
+        if shard.table == "augmentations":
+            try:
+                rows = parquet_table(files.read(shard.path)).select(["kind", "video_path", "video_sha256"]).to_pylist()
+            except (OSError, ValueError, KeyError):  # pyarrow's own are ValueErrors; `verify` names the shard itself
+                continue
+            found |= {row["video_path"]: row["video_sha256"] for row in rows if row["kind"] == "noise"}
+    return found
+
+
+def _outputs(manifest: Manifest, folder: str) -> list[Named]:
+    found = []
+    for name, sha256 in manifest.files.items():
+        output, _, rest = name.partition("/")
+        found.append(Named(f"{folder}/{manifest.info[f'{output}_folder']}/{rest}", sha256))
+    return found
+
+
+def _shards(folder: str, shard: dict[str, dict[str, Any]]) -> list[Named]:
+    return [Named(f"{folder}/{part['file']}", part["sha256"], part["rows"], table) for table, part in shard.items()]

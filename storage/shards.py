@@ -163,8 +163,7 @@ def read_manifest(files: Files, folder: str) -> Manifest:
     path = f"{folder}/{layout.MANIFEST}"
     try:
         body = json.loads(files.read(path))
-        seal = body.pop("seal", None)  # older manifests have none
-        if seal not in (None, sha256_value(body)):
+        if body.pop("seal") != sha256_value(body):
             raise ValueError("its contents differ from its seal")
         body.pop("schema_version")
         return Manifest(**body)

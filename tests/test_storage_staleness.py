@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from storage import layout
+from storage.digest import sha256_value
 from storage.files import Files
 from storage.records import Selected
 from storage.run import Identity, Run, Settings
@@ -180,7 +181,7 @@ def test_clocks_do_not_matter(tmp_path: Path, seconds: int) -> None:
         body = json.loads(path.read_bytes())
         body.pop("seal")
         body["info"]["ended"] = seconds - body["number"]  # later attempts claim to be earlier
-        path.write_text(json.dumps(body))
+        path.write_text(json.dumps(body | {"seal": sha256_value(body)}))
     everything = sorted((tmp_path / "run").rglob("*"))
     assert len(everything) > 20
     for i, path in enumerate(everything):

@@ -21,7 +21,12 @@ from conftest import SMALL
 
 from storage.run import Run
 
-LARGE = [*SMALL, "data.num_train=300", "select.samples_per_round=300"]  # a stage that lasts, to interrupt it
+LARGE = [
+    *SMALL,
+    "rounds=1",
+    "data.num_train=200",
+    "select.samples_per_round=200",
+]  # a stage that lasts, to interrupt it
 PREFECT = [sys.executable, "-m", "prefect", "--no-prompt"]
 
 

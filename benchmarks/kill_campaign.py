@@ -139,7 +139,9 @@ def campaign(num_kills: int, seed: int) -> list[dict[str, Any]]:
                 ]
                 for i, way, future in zip(batch, ways, futures, strict=True):
                     kills += future.result()
-                    rows[way] += Counter({"kills": future.result(), "runs": 1, **compare(expected, tables(folder / str(i)))})
+                    rows[way] += Counter(
+                        {"kills": future.result(), "runs": 1, **compare(expected, tables(folder / str(i)))}
+                    )
                     shutil.rmtree(folder / str(i))
                 print(
                     f"{kills} kills, {number} runs, {kills / (time.perf_counter() - started):.2f} kills/s", flush=True

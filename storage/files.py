@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 import uuid
+import weakref
 from pathlib import Path
 
 import fsspec
@@ -23,7 +24,8 @@ class Files:
 
     def __init__(self, root: str | Path) -> None:
         self.url = str(root)
-        self._fs, self._root = fsspec.core.url_to_fs(self.url)
+        # No listing is remembered: another process may have written since.
+        self._fs, self._root = fsspec.core.url_to_fs(self.url, use_listings_cache=False)
         self._cache: Path | None = None
         self._fetched: set[str] = set()
 
@@ -55,7 +57,7 @@ class Files:
         folder = f"{self._root}/{path}" if path else self._root
         if not self._fs.exists(folder):
             return []
-        found = (entry.rstrip("/").rsplit("/", 1)[-1] for entry in self._fs.ls(folder, detail=False, refresh=True))
+        found = (entry.rstrip("/").rsplit("/", 1)[-1] for entry in self._fs.ls(folder, detail=False))
         return sorted(name for name in found if not name.startswith("."))
 
     def walk(self, path: str) -> dict[str, int]:
@@ -141,6 +143,7 @@ class Files:
             return Path(self._root) / path
         if self._cache is None:
             self._cache = Path(tempfile.mkdtemp(prefix="deepvideo-"))
+            weakref.finalize(self, shutil.rmtree, self._cache, ignore_errors=True)
         target = self._cache / path
         if path not in self._fetched:  # a folder that exists may hold one file that was asked for alone
             is_folder = self._fs.isdir(f"{self._root}/{path}")

@@ -13,12 +13,15 @@ from storage.run import Run
 from storage.views import table_files, views_sql
 
 
-def connect(run: Run) -> Any:
-    """An in-memory DuckDB connection with the views of `run`; it cannot write, nor read any other file."""
+def connect(run: Run, question: str = "") -> Any:
+    """An in-memory DuckDB connection with the views of `run` that `question` names (all if it names none).
+
+    It cannot write, nor read any other file.
+    """
     connection = duckdb.connect(":memory:")
     if not run.files.is_local:
         connection.register_filesystem(run.files.filesystem)
-    connection.execute(views_sql(run, run.files.full))
+    connection.execute(views_sql(run, run.files.full, question))
     allowed = [run.files.full(path) for table in schema.TABLES for path in table_files(run, table)]
     connection.execute("set allowed_paths = ?", [allowed])
     connection.execute("set enable_external_access = false")
@@ -39,7 +42,7 @@ def query(run: Run, sql: str) -> pa.Table:
     if kinds[0] == explain and "analyze" in sql.lower():
         raise UserError("EXPLAIN ANALYZE runs its statement; use EXPLAIN alone: `deepvideo sql` only reads")
     try:
-        return connect(run).sql(sql).to_arrow_table()
+        return connect(run, sql).sql(sql).to_arrow_table()
     except duckdb.Error as error:
         raise UserError(f"the query failed: {_first_line(error)}") from error
 

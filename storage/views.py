@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,14 +12,28 @@ from storage.run import Run
 TEMPLATE = Path(__file__).with_name("views.sql")
 
 
-def views_sql(run: Run, name_file: Callable[[str], str]) -> str:
-    """The SQL that creates every view of `run`; `name_file` turns a path of the run into what DuckDB opens."""
+def views_sql(run: Run, name_file: Callable[[str], str], question: str = "") -> str:
+    """The SQL that creates the views of `run`; `name_file` turns a path of the run into what DuckDB opens.
+
+    Creating a view opens every file that it reads: with a `question` only the views that it names, and those that they
+    are made of, are there; all of them if it names none.
+    """
     parts = {table: _sql_list([name_file(path) for path in table_files(run, table)]) for table in schema.TABLES}
-    text = TEMPLATE.read_text(encoding="utf-8")
-    header, _, body = text.partition("\n\n")
-    for name, value in {**parts, "stages": _stage_rows(run)}.items():
-        body = body.replace(f"{{{name}}}", value)
-    return f"{header}\n\n{body}"
+    values = {**parts, "stages": _stage_rows(run)}
+    header, *statements = re.split(r"(?=^create or replace view )", TEMPLATE.read_text(encoding="utf-8"), flags=re.M)
+    needed = set(re.findall(r"\w+", question.lower()))
+    if not needed & {_name(statement) for statement in statements}:
+        needed = {_name(statement) for statement in statements}
+    chosen: list[str] = []
+    for statement in reversed(statements):  # a view reads only views before it
+        if _name(statement) in needed:
+            needed |= set(re.findall(r"\w+", statement))
+            chosen.insert(0, re.sub(r"\{(\w+)\}", lambda name: values[name[1]], statement))
+    return header + "".join(chosen)
+
+
+def _name(statement: str) -> str:
+    return statement.split()[4]
 
 
 def table_files(run: Run, table: str) -> list[str]:

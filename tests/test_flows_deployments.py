@@ -6,7 +6,6 @@ Prefect waits for the heartbeat that no longer comes, the others do their work.
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,10 +13,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-import httpx
 import psutil
 import pytest
 from conftest import SMALL
+from served import Served
 
 from storage.run import Run
 
@@ -30,67 +29,13 @@ LARGE = [
 PREFECT = [sys.executable, "-m", "prefect", "--no-prompt"]
 
 
-class Served:
-    """A running `deepvideo serve`, its folder and its API."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.folder, self.url = folder, f"http://127.0.0.1:{port}"
-        quick = {"PREFECT_WORKER_QUERY_SECONDS": "1", "PREFECT_HOME": str(folder / "prefect")}
-        self.environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"} | quick
-        command = [sys.executable, "-m", "flows.cli", "serve", "--port", str(port)]
-        with open(folder / "said.txt", "w") as out:
-            self.process = subprocess.Popen(command, cwd=folder, env=self.environment, stdout=out, stderr=out)
-        self.until(lambda: "Prefect UI" in self.said() or self.process.poll() is not None, 180)
-        assert f"Prefect UI: {self.url}" in self.said()
-
-    def said(self) -> str:
-        return (self.folder / "said.txt").read_text()
-
-    def api(self, method: str, path: str, **body):
-        answer = httpx.request(method, f"{self.url}/api/{path}", timeout=30, **body)
-        answer.raise_for_status()
-        return answer.json() if answer.content else None
-
-    def fire(self, name: str, /, **parameters) -> str:
-        deployment = self.api("GET", f"deployments/name/{name}/{name}")
-        body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
-        return self.api("POST", f"deployments/{deployment['id']}/create_flow_run", json=body)["id"]
-
-    def state(self, run: str) -> dict:
-        return self.api("GET", f"flow_runs/{run}")["state"]
-
-    def ended(self, run: str, seconds: float = 150) -> dict:
-        final = ("COMPLETED", "FAILED", "CANCELLED", "CRASHED")
-        self.until(lambda: self.state(run)["type"] in final, seconds)
-        return self.state(run)
-
-    def until(self, reached, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while not reached():
-            assert time.monotonic() < deadline, self.said()
-            time.sleep(0.2)
-
-    def processes(self, word: str) -> list[psutil.Process]:
-        children = psutil.Process(self.process.pid).children(recursive=True)
-        alive = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
-        return [child for child in alive if word in " ".join(child.cmdline())]
-
-    def manifests(self, run_dir: str) -> set[Path]:
-        return set((self.folder / run_dir).glob("rounds/*/*/*/*/manifest.json"))
-
-    def shards(self, run_dir: str, stage: str) -> set[Path]:
-        return set((self.folder / run_dir).glob(f"rounds/*/{stage}/*/*/shard-*.json"))
-
-    def fire_and_wait_for_rollout(self, name: str, run_dir: str) -> str:
-        """A run that is in the middle of its rollout."""
-        before = len(self.shards(run_dir, "rollout"))
-        run = self.fire(name, run_dir=run_dir, config="tiny", overrides=LARGE)
-        self.until(lambda: len(self.shards(run_dir, "rollout")) > before + 1, 200)
-        assert self.state(run)["type"] == "RUNNING"
-        return run
+def fire_and_wait_for_rollout(served, name: str, run_dir: str) -> str:
+    """A run that is in the middle of its rollout."""
+    before = len(served.shards(run_dir, "rollout"))
+    run = served.fire(name, run_dir=run_dir, config="tiny", overrides=LARGE)
+    served.until(lambda: len(served.shards(run_dir, "rollout")) > before + 1, 200)
+    assert served.state(run)["type"] == "RUNNING"
+    return run
 
 
 class Killed(NamedTuple):
@@ -106,15 +51,13 @@ class Killed(NamedTuple):
 def served(tmp_path_factory):
     found = Served(tmp_path_factory.mktemp("served"))
     yield found
-    found.process.send_signal(signal.SIGINT)
-    assert found.process.wait(60) == 130
-    assert "Traceback" not in found.said()
+    found.stop()
 
 
 @pytest.fixture(scope="module")
 def killed(served):
     """A `curriculum` run in mid-rollout, killed together with its worker: nobody is left to tell Prefect."""
-    run = served.fire_and_wait_for_rollout("curriculum", "runs/killed")
+    run = fire_and_wait_for_rollout(served, "curriculum", "runs/killed")
     mine = served.processes("prefect.engine")
     os.killpg(served.processes("worker start")[0].pid, signal.SIGKILL)
     return Killed(run, time.time(), served.shards("runs/killed", "rollout"), mine)
@@ -124,7 +67,7 @@ def killed(served):
 def orphaned(served):
     """The run of the cancelled flow, continued, whose worker alone is killed."""
     before = served.shards("runs/cancelled", "rollout")
-    run = served.fire_and_wait_for_rollout("round", "runs/cancelled")
+    run = fire_and_wait_for_rollout(served, "round", "runs/cancelled")
     assert before < served.shards("runs/cancelled", "rollout")  # a cancelled stage goes on where it was
     mine = served.processes("prefect.engine")
     served.processes("worker start")[0].kill()
@@ -189,7 +132,7 @@ def test_another_process_at_work_cancels_the_tick_and_says_who(served):
 
 
 def test_a_cancelled_flow_leaves_no_process_and_its_accelerator_free(served):
-    run = served.fire_and_wait_for_rollout("round", "runs/cancelled")
+    run = fire_and_wait_for_rollout(served, "round", "runs/cancelled")
     mine = served.processes("prefect.engine")
     assert len(mine) == 1
     mine += mine[0].children(recursive=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flows.session import Session
 from flows.stage_specs import window_rounds
@@ -24,6 +24,9 @@ from storage.layout import address
 from storage.noised import store_video
 from storage.records import Augmentation, Curated, Difficulty, Dropped, Rollout, Selected
 from storage.shards import Attempt, read_records
+
+if TYPE_CHECKING:
+    from trainer.updates import TrainInputs
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -129,11 +132,18 @@ def run_curate(session: Session, r: int, attempt: Attempt, progress: Progress) -
 def run_train(session: Session, r: int, attempt: Attempt, progress: Progress) -> int:
     """The next policy. The engine lets go of the accelerator first."""
     session.release_engine()
-    from trainer.train import TrainInputs, train
+    from trainer.train import train
+
+    return train(attempt, train_inputs(session, r), session.config.train, progress)
+
+
+def train_inputs(session: Session, r: int) -> TrainInputs:
+    """What a round's training starts from."""
+    from trainer.updates import TrainInputs
 
     rows = _read(session, Curated, "curated", address(r, "curate"))
     groups = [[row.rollout for row in group] for _, group in itertools.groupby(rows, key=lambda row: row.position)]
-    inputs = TrainInputs(
+    return TrainInputs(
         groups=groups,
         policy=session.policy(r).path,
         reference=session.checkpoint,
@@ -144,7 +154,6 @@ def run_train(session: Session, r: int, attempt: Attempt, progress: Progress) ->
         round_index=r,
         seed=session.config.seed,
     )
-    return train(attempt, inputs, session.config.train, progress)
 
 
 def run_evaluate(session: Session, r: int, attempt: Attempt, progress: Progress) -> int:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from flows.replay import Comparison
 from flows.stage_specs import SPECS
 from stages.evaluate import wilson_interval
 from storage.query import query
@@ -67,6 +68,18 @@ def validation_lines(run: Run) -> list[str]:
             f"({row['correct']} of {row['samples']})"
         )
     return lines
+
+
+def replay_table(found: list[Comparison]) -> Table:
+    """Loss and gradient norm of each optimiser step, logged and replayed, with their relative difference."""
+    table = narrow("Training, logged and replayed")
+    for name in ("step", "loss", "replayed", "difference", "grad\nnorm", "replayed", "difference"):
+        table.add_column(name, justify="right")
+    for step in dict.fromkeys(c.step for c in found):
+        shown = [c for c in found if c.step == step and c.name in ("loss", "grad_norm")]
+        cells = [(f"{c.logged:.6g}", f"{c.replayed:.6g}", f"{c.difference:.1e}") for c in shown]
+        table.add_row(str(step), *(text for cell in cells for text in cell))
+    return table
 
 
 def narrow(title: str | None) -> Table:

@@ -19,7 +19,8 @@ from trainer.config import GrpoConfig, TrainConfig
 from trainer.policy import load_policy, load_processor
 from trainer.policy_loss import effective_beta
 from trainer.probe import measure
-from trainer.train import OPTIMIZER_FILE, TrainInputs, train
+from trainer.train import train
+from trainer.updates import OPTIMIZER_FILE, TrainInputs
 
 CONFIG = TrainConfig(learning_rate=1e-4, groups_per_batch=4, updates_per_batch=2, dtype="float32", kl_weight=0.5)
 

@@ -9,48 +9,22 @@ stored); groups with equal rewards never get here (stages/curate.py).
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
-from accelerate.utils import set_seed
-from torch import Tensor
 
 from storage.probe import PROBE_FILE
-from storage.records import OldLogprobs, Rollout, TrainRollout, TrainStep
+from storage.records import OldLogprobs, TrainRollout, TrainStep
 from storage.shards import Attempt
-from trainer.advantage import advantages
-from trainer.batch import Group, collate, encode_group
+from trainer.batch import Group
 from trainer.checkpoint import save_checkpoint
 from trainer.config import TrainConfig
-from trainer.logprobs import response_logprobs
-from trainer.losses.kl import kl_penalty
-from trainer.policy import forbidden_token_ids, load_policy, load_processor
-from trainer.policy_loss import effective_beta, policy_loss
+from trainer.policy import load_policy
 from trainer.probe import measure, save_probe
+from trainer.updates import OPTIMIZER_FILE, OldLogps, Training, TrainInputs
 
 STAGE_VERSION = 1
-OPTIMIZER_FILE = "optimizer.pt"
-
-
-@dataclass(frozen=True)
-class TrainInputs:
-    """What a round's training starts from. groups: rollouts of each group in training order. optimizer: its folder."""
-
-    groups: Sequence[Sequence[Rollout]]
-    policy: Path
-    reference: Path
-    optimizer: Path | None
-    locate: Callable[[str], Path]
-    scratch: Callable[[], Path]
-    run_id: str
-    round_index: int
-    seed: int
 
 
 def train(attempt: Attempt, inputs: TrainInputs, config: TrainConfig, progress: Callable[[str, int, int], None]) -> int:
@@ -58,184 +32,43 @@ def train(attempt: Attempt, inputs: TrainInputs, config: TrainConfig, progress: 
 
     `progress` is told what is being done, how far it is and how far it goes.
     """
-    return _Training(attempt, inputs, config, progress).run()
+    training = Training(inputs, config, progress)
+    before = measure(training.policy, training.processor)
+    groups = training.encode()
+    stored = _old_logprobs(training, groups, attempt)
+    steps: list[TrainStep] = []
+    rollouts: list[TrainRollout] = []
+    for step, rows in training.updates(groups, stored):
+        steps.append(step)
+        rollouts += rows
+    _save(training, before, attempt)
+    attempt.write(1, {"train_steps": steps, "train_rollouts": rollouts})
+    return 2
 
 
-class _Training:
-    def __init__(
-        self, attempt: Attempt, inputs: TrainInputs, config: TrainConfig, progress: Callable[[str, int, int], None]
-    ) -> None:
-        set_seed(inputs.seed)
-        self.attempt, self.inputs, self.config, self.progress = attempt, inputs, config, progress
-        precision = "bf16" if config.dtype == "bfloat16" else "no"
-        self.accelerator = Accelerator(mixed_precision=precision)
-        self.processor = load_processor(inputs.policy)
-        self.forbidden = forbidden_token_ids(self.processor)
-        model = load_policy(inputs.policy, trainable=True)
-        if config.gradient_checkpointing:
-            model.gradient_checkpointing_enable()
-        trained = [p for p in model.parameters() if p.requires_grad]
-        optimizer = torch.optim.AdamW(trained, lr=config.learning_rate, weight_decay=config.weight_decay)
-        self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
-        if inputs.optimizer is not None:
-            self.optimizer.load_state_dict(torch.load(inputs.optimizer / OPTIMIZER_FILE, weights_only=True))
-            for group in self.optimizer.param_groups:  # the rate is today's setting, the moments are the state's
-                group["lr"] = config.learning_rate
-
-    @property
-    def device(self) -> torch.device:
-        device: torch.device = self.accelerator.device
-        return device
-
-    def run(self) -> int:
-        before = measure(self._unwrapped(), self.processor)
-        groups = []
-        for i, group in enumerate(self.inputs.groups):
-            groups.append(encode_group(group, self._unwrapped(), self.processor, self.inputs.locate, self.device))
-            self.progress("encode videos", i + 1, len(self.inputs.groups))
-        stored = self._old_logprobs(groups)
-        steps: list[TrainStep] = []
-        rollouts: list[TrainRollout] = []
-        size, updates = self.config.groups_per_batch, self.config.updates_per_batch
-        starts = range(0, len(groups), size)
-        for batch_index, start in enumerate(starts):
-            for update_index in range(updates):
-                step, rows = self._step(len(steps), batch_index, update_index, groups[start : start + size], stored)
-                steps.append(step)
-                rollouts += rows
-                self.progress("update policy", len(steps), len(starts) * updates)
-        self._save(before)
-        self.attempt.write(1, {"train_steps": steps, "train_rollouts": rollouts})
-        return 2
-
-    def _old_logprobs(self, groups: Sequence[Group]) -> dict[tuple[str, int], OldLogprobs]:
-        """Log-probs under the old policy and the reference, from this attempt's first shard if it is there already."""
-        if not self.attempt.committed(0):
-            old = [logps for group in groups for logps in self._score(self._unwrapped(), group)]
-            reference = self.accelerator.prepare(load_policy(self.inputs.reference, trainable=False))
-            ref = [logps for group in groups for logps in self._score(reference, group)]
-            del reference
-            rollouts = [rollout for group in groups for rollout in group.rollouts]
-            rows = [
-                OldLogprobs(self.inputs.run_id, self.inputs.round_index, r.group_id, r.rollout_index, o, f)
-                for r, o, f in zip(rollouts, old, ref, strict=True)
-            ]
-            self.attempt.write(0, {"old_logprobs": rows})
-        found = self.attempt.read_shard(OldLogprobs, "old_logprobs", 0)
-        return {(row.group_id, row.rollout_index): row for row in found}
-
-    def _score(self, model: Any, group: Group) -> list[np.ndarray]:
-        batch = collate([group], model.config, self.device)
-        with torch.no_grad(), self.accelerator.autocast():
-            logps = response_logprobs(model, batch, self.forbidden).cpu().numpy()
-        return [row[: len(rollout.response_token_ids)] for row, rollout in zip(logps, group.rollouts, strict=True)]
-
-    def _step(
-        self,
-        step: int,
-        batch_index: int,
-        update_index: int,
-        groups: Sequence[Group],
-        stored: dict[tuple[str, int], OldLogprobs],
-    ) -> tuple[TrainStep, list[TrainRollout]]:
-        parts = [
-            self._accumulate(groups[i : i + self.config.groups_per_forward], len(groups), stored)
-            for i in range(0, len(groups), self.config.groups_per_forward)
-        ]
-        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.max_grad_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+def _old_logprobs(training: Training, groups: Sequence[Group], attempt: Attempt) -> OldLogps:
+    """Log-probs under the old policy and the reference, from this attempt's first shard if it is there already."""
+    inputs = training.inputs
+    if not attempt.committed(0):
+        old = [logps for group in groups for logps in training.score(training.policy, group)]
+        reference = training.accelerator.prepare(load_policy(inputs.reference, trainable=False))
+        ref = [logps for group in groups for logps in training.score(reference, group)]
+        del reference
         rollouts = [rollout for group in groups for rollout in group.rollouts]
-        rho = torch.cat([part.rho for part in parts]).double()
-        lengths = [len(rollout.response_token_ids) for rollout in rollouts]
-        mismatch = np.concatenate(
-            [np.abs(r.engine_logprobs - stored[r.group_id, r.rollout_index].old_logps) for r in rollouts]
-        )
-        shares = [len(part.rho) / len(rho) for part in parts]
-        loss, kl = (sum(s * getattr(p, n) for s, p in zip(shares, parts, strict=True)) for n in ("loss", "kl"))
-        record = TrainStep(
-            run_id=self.inputs.run_id,
-            round_index=self.inputs.round_index,
-            step=step,
-            batch_index=batch_index,
-            update_index=update_index,
-            loss=loss + self.config.kl_weight * kl,
-            policy_loss=loss,
-            kl=kl,
-            grad_norm=float(norm),
-            rho_mean=float(rho.mean()),
-            rho_std=float(rho.view(len(groups), -1).std(dim=1, correction=0).mean()),
-            engine_mismatch_mean=float(mismatch.mean()),
-            engine_mismatch_max=float(mismatch.max()),
-            effective_beta=effective_beta(self.config.loss, self.config.kl_weight, float(np.mean(lengths))),
-            learning_rate=self.config.learning_rate,
-            num_groups=len(groups),
-            num_tokens=sum(lengths),
-        )
-        advantage = itertools.chain.from_iterable(part.advantages.tolist() for part in parts)
-        policy = itertools.chain.from_iterable(part.policy_logps.tolist() for part in parts)
         rows = [
-            TrainRollout(
-                run_id=record.run_id,
-                round_index=record.round_index,
-                step=step,
-                group_id=r.group_id,
-                rollout_index=r.rollout_index,
-                advantage=a,
-                old_logp=float(stored[r.group_id, r.rollout_index].old_logps.sum(dtype=np.float64)),
-                policy_logp=p,
-            )
-            for r, a, p in zip(rollouts, advantage, policy, strict=True)
+            OldLogprobs(inputs.run_id, inputs.round_index, r.group_id, r.rollout_index, o, f)
+            for r, o, f in zip(rollouts, old, ref, strict=True)
         ]
-        return record, rows
-
-    def _accumulate(
-        self, groups: Sequence[Group], num_groups: int, stored: dict[tuple[str, int], OldLogprobs]
-    ) -> _Part:
-        """Adds the gradient of some of a step's `num_groups` groups; every group weighs the same."""
-        batch = collate(groups, self._unwrapped().config, self.device)
-        rollouts = [rollout for group in groups for rollout in group.rollouts]
-        rows = [stored[r.group_id, r.rollout_index] for r in rollouts]
-        old, ref = (
-            self._padded([getattr(row, name) for row in rows], batch.mask) for name in ("old_logps", "ref_logps")
-        )
-        group_size = len(groups[0].rollouts)
-        rewards = torch.tensor([r.reward for r in rollouts], dtype=torch.float64)
-        advantage = advantages(rewards, group_size).float().to(self.device)
-        with self.accelerator.autocast():
-            logps = response_logprobs(self.model, batch, self.forbidden)
-        loss = policy_loss(self.config.loss, logps, old, advantage, batch.mask, group_size)
-        kl = kl_penalty(logps, ref, batch.mask, estimator=self.config.kl_estimator, clamp=self.config.kl_clamp)
-        self.accelerator.backward((loss + self.config.kl_weight * kl) * (len(groups) / num_groups))
-        sums = logps.detach().double().sum(dim=1).cpu()
-        rho = sums - old.double().sum(dim=1).cpu()
-        return _Part(float(loss.detach()), float(kl.detach()), rho, sums, advantage.cpu())
-
-    def _padded(self, rows: Sequence[np.ndarray], mask: Tensor) -> Tensor:
-        result = torch.zeros(mask.shape, device=self.device)
-        for i, row in enumerate(rows):
-            result[i, : len(row)] = torch.tensor(row)
-        return result
-
-    def _save(self, before: list[np.ndarray]) -> None:
-        folder, model = self.inputs.scratch(), self._unwrapped()
-        save_checkpoint(model, self.inputs.policy, folder)
-        save_probe(folder / PROBE_FILE, self.processor, measure(model, self.processor), before)
-        self.attempt.add_folder("checkpoint", folder)
-        folder = self.inputs.scratch()
-        torch.save(self.optimizer.state_dict(), folder / OPTIMIZER_FILE)
-        self.attempt.add_folder("optimizer", folder)
-
-    def _unwrapped(self) -> Any:
-        return self.accelerator.unwrap_model(self.model)
+        attempt.write(0, {"old_logprobs": rows})
+    found = attempt.read_shard(OldLogprobs, "old_logprobs", 0)
+    return {(row.group_id, row.rollout_index): row for row in found}
 
 
-@dataclass(frozen=True)
-class _Part:
-    """What one forward pass of a step leaves: means over its groups, and [N] rho, log-prob sums and advantages."""
-
-    loss: float
-    kl: float
-    rho: Tensor
-    policy_logps: Tensor
-    advantages: Tensor
+def _save(training: Training, before: list[np.ndarray], attempt: Attempt) -> None:
+    folder, model = training.inputs.scratch(), training.policy
+    save_checkpoint(model, training.inputs.policy, folder)
+    save_probe(folder / PROBE_FILE, training.processor, measure(model, training.processor), before)
+    attempt.add_folder("checkpoint", folder)
+    folder = training.inputs.scratch()
+    torch.save(training.optimizer.state_dict(), folder / OPTIMIZER_FILE)
+    attempt.add_folder("optimizer", folder)

@@ -1,0 +1,23 @@
+"""A round's training once more, from its start, writing nothing: do the same steps come out?"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable
+
+from storage.records import OldLogprobs, TrainStep
+from trainer.config import TrainConfig
+from trainer.updates import Training, TrainInputs
+
+
+def replay(
+    inputs: TrainInputs,
+    config: TrainConfig,
+    old_logprobs: Iterable[OldLogprobs],
+    num_steps: int,
+    progress: Callable[[str, int, int], None],
+) -> list[TrainStep]:
+    """The first `num_steps` optimiser steps from what the round began with: policy, optimiser, log-probs."""
+    training = Training(inputs, config, progress)
+    stored = {(row.group_id, row.rollout_index): row for row in old_logprobs}
+    return [step for step, _ in itertools.islice(training.updates(training.encode(), stored), num_steps)]

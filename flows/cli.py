@@ -14,6 +14,7 @@ from flows import terminal
 from flows.commands.prune import prune
 from flows.commands.replay import replay
 from flows.commands.report import report
+from flows.commands.rescore import rescore
 from flows.commands.run import demo, run
 from flows.commands.serve import serve
 from flows.commands.sql import sql
@@ -26,7 +27,7 @@ from storage.errors import UserError
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__.split(". ")[0]
 )
-for command in (demo, run, stage, status, sql, trace, verify, prune, replay, report, serve):
+for command in (demo, run, stage, status, sql, trace, verify, prune, replay, rescore, report, serve):
     app.command()(command)
 
 

@@ -16,6 +16,7 @@ from stages.config import (
     DifficultyConfig,
     EngineConfig,
     EvaluateConfig,
+    RewardsConfig,
     RolloutConfig,
     SelectConfig,
     VideoConfig,
@@ -58,6 +59,7 @@ class RunConfig(Config):
     video: VideoConfig = VideoConfig()
     select: SelectConfig = SelectConfig()
     rollout: RolloutConfig = RolloutConfig()
+    rewards: RewardsConfig = RewardsConfig()
     difficulty: DifficultyConfig = DifficultyConfig()
     augment: AugmentConfig = AugmentConfig()
     curate: CurateConfig = CurateConfig()

@@ -94,6 +94,7 @@ class Session:
             engine=self.engine,
             processor=self.processor,
             video=self.config.video,
+            rewards=self.config.rewards,
             locate=self.locate,
         )
 

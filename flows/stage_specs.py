@@ -41,7 +41,12 @@ def window_rounds(config: RunConfig, round_index: int) -> range:
 
 def _generation(config: RunConfig) -> dict[str, Any]:
     engine = config.engine.model_dump(include={"type", "dtype"})
-    return {"rollout": config.rollout.model_dump(), "video": config.video.model_dump(), "engine": engine}
+    return {
+        "rollout": config.rollout.model_dump(),
+        "video": config.video.model_dump(),
+        "engine": engine,
+        "rewards": config.rewards.model_dump(),
+    }
 
 
 def _augment(config: RunConfig) -> dict[str, Any]:
@@ -52,7 +57,7 @@ def _evaluate(config: RunConfig) -> dict[str, Any]:
     generation = _generation(config)
     return {
         "evaluate": config.evaluate.model_dump(exclude={"every"}),
-        **{k: generation[k] for k in ("video", "engine")},
+        **{k: generation[k] for k in ("video", "engine", "rewards")},
     }
 
 

@@ -75,7 +75,7 @@ def add_hints(
     for query, _, generation in answered:
         sample, difficulty = by_id[query.sample.sample_id]
         responses = [completion.text for completion in generation.completions]
-        rewards = [grade(response, sample) for response in responses]
+        rewards = [grade(response, sample, scene.rewards) for response in responses]
         best = best_trace(rewards)
         hint = Hint("", 0.0, "no_correct_trace")
         if best is not None:

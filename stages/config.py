@@ -66,6 +66,15 @@ class RolloutConfig(Config):
     """Samples a committed shard: what a killed rollout can lose."""
 
 
+class RewardsConfig(Config):
+    """What the parts of a reward weigh (paper: 1 each)."""
+
+    format_weight: Annotated[float, Field(ge=0.0)] = 1.0
+    """Weight of the format: the response is one think block and one answer block."""
+    accuracy_weight: Annotated[float, Field(gt=0.0)] = 1.0
+    """Weight of a right answer; never 0, since nothing else asks for one."""
+
+
 class DifficultyConfig(Config):
     """Eq. 9 and the level that an augmentation takes from it."""
 

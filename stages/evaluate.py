@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 
-from stages.config import EvaluateConfig
+from stages.config import EvaluateConfig, RewardsConfig
 from stages.engine import Sampling
 from stages.prompts import question_text
 from stages.rewards import grade
@@ -25,7 +26,7 @@ def evaluate(samples: Sequence[Sample], config: EvaluateConfig, scene: Scene) ->
     found = []
     for query, _, generation in answered:
         completion, sample = generation.completions[0], query.sample
-        reward = grade(completion.text, sample)
+        reward = grade(completion.text, sample, scene.rewards)
         found.append(
             Evaluation(
                 run_id=scene.run_id,
@@ -42,6 +43,18 @@ def evaluate(samples: Sequence[Sample], config: EvaluateConfig, scene: Scene) ->
             )
         )
     return found, dropped
+
+
+def regrade_evaluation(evaluation: Evaluation, sample: Sample, config: RewardsConfig) -> Evaluation:
+    """The same response under other reward settings."""
+    reward = grade(evaluation.response, sample, config)
+    return dataclasses.replace(
+        evaluation,
+        reward=reward.total,
+        reward_format=reward.format,
+        reward_accuracy=reward.accuracy,
+        predicted_answer=reward.predicted_answer,
+    )
 
 
 def wilson_interval(num_correct: int, num_samples: int, z: float = 1.96) -> tuple[float, float]:

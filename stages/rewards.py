@@ -1,4 +1,4 @@
-"""The reward of a response: format plus accuracy, each 0 or 1 (arXiv:2506.07464, Appendix B).
+"""The reward of a response: format plus accuracy, each 0 or 1 times its weight (arXiv:2506.07464, Appendix B).
 
 format: the whole response is one `<think>...</think>` and one `<answer>...</answer>`, white space between and around
 them; tags are lower-case, either block may be empty.
@@ -16,9 +16,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from stages.choice import same_choice
+from stages.config import RewardsConfig
 from stages.number import same_number
 from stages.short_text import same_text
 from storage.records import ProblemType, Sample
+
+DEFAULT = RewardsConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +41,8 @@ class Reward:
     predicted_answer: str | None
 
 
-def grade(response: str, sample: Sample) -> Reward:
-    """Grades one response.
+def grade(response: str, sample: Sample, config: RewardsConfig = DEFAULT) -> Reward:
+    """Grades one response; the weights of `config` count in the total alone.
 
     Raises ValueError for a problem type without a matcher, and for a multiple-choice answer that names no option.
     """
@@ -52,17 +55,18 @@ def grade(response: str, sample: Sample) -> Reward:
     predicted = extract_answer(response)
     accuracy = float(predicted is not None and match(predicted, sample))
     format_reward = float(has_format(response))
-    return Reward(format_reward + accuracy, format_reward, accuracy, None, predicted)
+    total = config.format_weight * format_reward + config.accuracy_weight * accuracy
+    return Reward(total, format_reward, accuracy, None, predicted)
 
 
-def max_reward(problem_type: ProblemType) -> float:
-    """The largest total that a response can earn: format 1 + accuracy 1.
+def max_reward(problem_type: ProblemType, config: RewardsConfig = DEFAULT) -> float:
+    """The largest total that a response can earn: the sum of the weights.
 
     Raises ValueError for a problem type without a matcher.
     """
     if problem_type not in _MATCHERS:
         raise ValueError(f"no reward for problem_type={problem_type!r}; use one of {', '.join(_MATCHERS)}")
-    return 2.0
+    return config.format_weight + config.accuracy_weight
 
 
 _FORMAT = re.compile(r"\s*<think>.*</think>\s*<answer>.*</answer>\s*", re.DOTALL)

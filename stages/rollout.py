@@ -5,12 +5,13 @@ Both stages do the same thing to a list of `Query`: a sample in one pass, with w
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stages.config import RolloutConfig, VideoConfig
+from stages.config import RewardsConfig, RolloutConfig, VideoConfig
 from stages.engine import Engine, EngineError, Generation, Request, Sampling
 from stages.prompts import question_text, render
 from stages.rewards import grade, max_reward
@@ -47,6 +48,7 @@ class Scene:
     engine: Engine
     processor: Any
     video: VideoConfig
+    rewards: RewardsConfig
     locate: Callable[[str], Path]
 
 
@@ -110,12 +112,26 @@ def read_videos(queries: Sequence[Query], scene: Scene) -> tuple[list[Query], li
     return readable, videos, dropped
 
 
+def regrade(rollout: Rollout, sample: Sample, config: RewardsConfig) -> Rollout:
+    """The same response under other reward settings."""
+    reward = grade(rollout.response, sample, config)
+    return dataclasses.replace(
+        rollout,
+        reward=reward.total,
+        reward_format=reward.format,
+        reward_accuracy=reward.accuracy,
+        reward_iou=reward.iou,
+        max_reward=max_reward(sample.problem_type, config),
+        predicted_answer=reward.predicted_answer,
+    )
+
+
 def _graded(
     query: Query, request: Request, generation: Generation, config: RolloutConfig, scene: Scene
 ) -> list[Rollout]:
     sample, rollouts = query.sample, []
     for i, completion in enumerate(generation.completions):
-        reward = grade(completion.text, sample)
+        reward = grade(completion.text, sample, scene.rewards)
         rollouts.append(
             Rollout(
                 run_id=scene.run_id,
@@ -137,7 +153,7 @@ def _graded(
                 reward_format=reward.format,
                 reward_accuracy=reward.accuracy,
                 reward_iou=reward.iou,
-                max_reward=max_reward(sample.problem_type),
+                max_reward=max_reward(sample.problem_type, scene.rewards),
                 predicted_answer=reward.predicted_answer,
                 seed=request.seed,
                 augmentation=query.augmentation,

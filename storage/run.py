@@ -91,9 +91,13 @@ class Run:
             _write_settings(files, settings)
         return cls(files, identity, settings)
 
+    def under(self, settings: Settings) -> Run:
+        """The run as it would be under other settings; nothing is written."""
+        return Run(self.files, self.identity, _decode(_encode(settings)))
+
     def made_stale_by(self, settings: Settings) -> list[str]:
         """The addresses that are current now and would not be under `settings`."""
-        after = self._ledger(settings)
+        after = self.under(settings).ledger
         return [a for a in self.ledger.addresses() if self.ledger.current(a) and not after.current(a)]
 
     def key(self, address: str, inputs: Mapping[str, str]) -> str:

@@ -175,10 +175,16 @@ def read_manifest(files: Files, folder: str) -> Manifest:
 
 def read_records(files: Files, record: type[R], table: str, manifest: Manifest) -> Iterator[R]:
     """The records of one table of a manifest, in order, a shard at a time; DamagedRun if a shard's bytes changed."""
+    for rows in read_shards(files, record, table, manifest):
+        yield from rows
+
+
+def read_shards(files: Files, record: type[R], table: str, manifest: Manifest) -> Iterator[list[R]]:
+    """The same, a list a shard; empty for a shard without that table."""
     for shard in manifest.shards:
-        if table in shard:
-            part = shard[table]
-            yield from schema.from_table(record, _read(files, f"{manifest.folder}/{part['file']}", part["sha256"]))
+        part = shard.get(table)
+        path = f"{manifest.folder}/{part['file']}" if part else ""
+        yield schema.from_table(record, _read(files, path, part["sha256"])) if part else []
 
 
 def _read(files: Files, path: str, sha256: str) -> Any:

@@ -1,6 +1,5 @@
 """`deepvideo replay`: the same steps come out, and steps that do not are noticed."""
 
-import dataclasses
 import json
 import shutil
 import sys

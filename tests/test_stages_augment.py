@@ -29,7 +29,7 @@ def world(tmp_path, checkpoint):
     config, files = load_config("tiny"), Files(tmp_path / "run")
     engine = DeterministicEngine(config.video, checkpoint)
     locate = lambda path: local_path(files, path)  # noqa: E731
-    scene = Scene("run", 1, "augment", 0, 1, engine, load_processor(checkpoint), config.video, locate)
+    scene = Scene("run", 1, "augment", 0, 1, engine, load_processor(checkpoint), config.video, config.rewards, locate)
     return scene, config, files, shapes.load(tmp_path / "data")
 
 

@@ -69,7 +69,7 @@ def engine(config, policies):
 
 
 def scene(config, engine, processor, policy):
-    return Scene("run", 0, "rollout", 0, policy.version, engine, processor, config.video, Path)
+    return Scene("run", 0, "rollout", 0, policy.version, engine, processor, config.video, config.rewards, Path)
 
 
 def rolled_out(config, engine, processor, policy, samples):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import os
 import signal
 import sys
@@ -64,16 +65,32 @@ def _outcome() -> tuple[int, str]:
         if hasattr(error, "format_message"):  # click's own: an unknown option, a missing argument
             code, line = 2, f"{error.format_message()} (see deepvideo --help)"
         else:
-            code, line = (
-                1,
-                f"fault: {type(error).__name__}: {' '.join(str(error).split())}; details in {terminal.logs[-1]}",
-            )
-            terminal.logs[-1].parent.mkdir(parents=True, exist_ok=True)
-            with open(terminal.logs[-1], "a", encoding="utf-8") as log:
-                traceback.print_exc(file=log)
+            code, line = 1, _disk_problem(error) or _fault(error)
     if interrupted:
         return 130, "interrupted; nothing committed is lost: repeat the same command to continue"
     return code, line
+
+
+def _fault(error: BaseException) -> str:
+    log = terminal.logs[-1]
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with open(log, "a", encoding="utf-8") as file:
+        traceback.print_exc(file=file)
+    return f"fault: {type(error).__name__}: {' '.join(str(error).split())}; details in {log}"
+
+
+def _disk_problem(error: BaseException | None) -> str:
+    """What is wrong with the run's disk and what to do about it; empty if that is not what went wrong."""
+    folder = terminal.logs[-1].parent.parent
+    while error is not None:
+        text = str(error)
+        where = getattr(error, "filename", None) or folder
+        if getattr(error, "errno", None) == errno.ENOSPC or os.strerror(errno.ENOSPC) in text:
+            return f"{where}: the disk is full; free some space and repeat the same command: what is committed is kept"
+        if getattr(error, "errno", None) in (errno.EROFS, errno.EACCES, errno.EPERM):
+            return f"{where}: {text.split('] ')[-1].split(':')[0]}; make {folder} writable, or choose another --run-dir"
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from storage.probe import PROBE_FILE
 from storage.records import Sample
 from storage.run import Identity, Run
 from storage.samples import data_digest, local_path, read_samples, write_samples
+from storage.shards import check_output
 from storage.tombstones import Grave, read_tombstones
 from storage.video import codec_available
 
@@ -51,6 +52,7 @@ class Session:
         self.run = Run.create(url, identity, run_settings(config), accept_changes=accept_changes)
         write_samples(self.run.files, identity.data, samples, NO_PROGRESS)
         self._held: Policy | None = None
+        self._checked: set[str] = set()
 
     @cached_property
     def samples(self) -> dict[str, Sample]:
@@ -144,7 +146,11 @@ class Session:
         problem = policy_is_pruned(self.run, self._graves, round_index)
         if problem:
             raise UserError(problem)
-        return self.run.files.local(f"{manifest.folder}/{manifest.info[f'{output}_folder']}")
+        folder = f"{manifest.folder}/{manifest.info[f'{output}_folder']}"
+        if folder not in self._checked:
+            check_output(self.run.files, manifest, output)
+            self._checked.add(folder)
+        return self.run.files.local(folder)
 
 
 @contextmanager

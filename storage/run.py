@@ -9,7 +9,7 @@ from typing import Any
 
 from storage import layout, schema, shards
 from storage.digest import canonical_json, sha256_value
-from storage.errors import UserError
+from storage.errors import DamagedRun, UserError
 from storage.files import Files
 from storage.shards import Attempt, Manifest
 from storage.staleness import Ledger, StageSettings
@@ -119,11 +119,23 @@ class Run:
 
 
 def _read_identity(files: Files) -> Identity:
-    return Identity(**json.loads(files.read(layout.IDENTITY)))
+    try:
+        return Identity(**json.loads(files.read(layout.IDENTITY)))
+    except (ValueError, TypeError) as error:
+        raise DamagedRun(
+            f"{files.full(layout.IDENTITY)}: not a run's identity ({error}); bring it back from a copy"
+        ) from error
 
 
 def _read_settings(files: Files) -> Settings:
-    return _decode(files.read(f"{layout.SETTINGS}/{files.names(layout.SETTINGS)[-1]}"))
+    path = f"{layout.SETTINGS}/{files.names(layout.SETTINGS)[-1]}"
+    try:
+        return _decode(files.read(path))
+    except (ValueError, TypeError, KeyError) as error:
+        raise DamagedRun(
+            f"{files.full(path)}: not the settings that were written ({error}); remove it: the settings before it, "
+            "or those that the next run is given, count"
+        ) from error
 
 
 def _write_settings(files: Files, settings: Settings) -> None:
@@ -138,4 +150,6 @@ def _encode(settings: Settings) -> bytes:
 
 def _decode(data: bytes) -> Settings:
     body = json.loads(data)
+    if body.pop("seal") != sha256_value(body):
+        raise ValueError("its contents differ from its seal")
     return Settings(body["config"], {name: StageSettings(**value) for name, value in body["stages"].items()})

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from storage import layout, schema, shards
 from storage.digest import sha256_file, sha256_value
+from storage.errors import DamagedRun
 from storage.files import Files
 from storage.records import Sample
 
@@ -47,8 +48,14 @@ def write_samples(
 
 
 def read_samples(files: Files, digest: str) -> list[Sample]:
-    """The samples of the run, in the data set's order."""
-    return schema.from_table(Sample, shards.parquet_table(files.read(layout.samples_table(digest))))
+    """The samples of the run, in the data set's order; DamagedRun if their table cannot be read."""
+    path = layout.samples_table(digest)
+    try:
+        return schema.from_table(Sample, shards.parquet_table(files.read(path)))
+    except (OSError, ValueError, KeyError) as error:
+        raise DamagedRun(
+            f"{files.full(path)}: not the sample table that was written ({error}); remove it: the next run writes it"
+        ) from error
 
 
 def stored_path(files: Files, path: str) -> str:

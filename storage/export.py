@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 def export(result: pa.Table, output: Literal["csv", "json", "parquet"]) -> bytes:
     """The table's bytes; json is one object a line, nested columns become JSON text in csv."""
+    result = _without_intervals(result)
     if output == "json":
         return "".join(_json(row) + "\n" for row in result.to_pylist()).encode()
     buffer = io.BytesIO()
@@ -23,6 +24,20 @@ def export(result: pa.Table, output: Literal["csv", "json", "parquet"]) -> bytes
     else:
         pq.write_table(result, buffer)
     return buffer.getvalue()
+
+
+def _without_intervals(result: pa.Table) -> pa.Table:
+    """The table with its INTERVAL columns as text, which neither csv nor Parquet nor JSON has a type for."""
+    for i, field in enumerate(result.schema):
+        if pa.types.is_interval(field.type):
+            texts = [None if v is None else _interval(*v) for v in result.column(i).to_pylist()]
+            result = result.set_column(i, field.name, pa.array(texts, pa.string()))
+    return result
+
+
+def _interval(months: int, days: int, nanoseconds: int) -> str:
+    parts = ((months, "months"), (days, "days"), (nanoseconds / 1e9, "seconds"))
+    return ", ".join(f"{value:g} {unit}" for value, unit in parts if value) or "0 seconds"
 
 
 def _flat(result: pa.Table) -> pa.Table:

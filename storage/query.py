@@ -24,6 +24,7 @@ def connect(run: Run, question: str = "") -> Any:
     connection.execute(views_sql(run, run.files.full, question))
     allowed = [run.files.full(path) for table in schema.TABLES for path in table_files(run, table)]
     connection.execute("set allowed_paths = ?", [allowed])
+    connection.execute("set temp_directory = ''")  # nothing is written, not even what does not fit into memory
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
     return connection
@@ -39,12 +40,36 @@ def query(run: Run, sql: str) -> pa.Table:
     if len(kinds) != 1 or kinds[0] not in (duckdb.StatementType.SELECT, explain):
         found = ", ".join(kind.name for kind in kinds) or "nothing"
         raise UserError(f"one SELECT (or EXPLAIN) at a time, found {found}; `deepvideo sql` only reads")
-    if kinds[0] == explain and "analyze" in sql.lower():
+    if kinds[0] == explain and {"analyze", "analyse"} & _keywords(sql):
         raise UserError("EXPLAIN ANALYZE runs its statement; use EXPLAIN alone: `deepvideo sql` only reads")
     try:
-        return connect(run, sql).sql(sql).to_arrow_table()
+        return _distinct_names(connect(run, sql).sql(sql).to_arrow_table())
     except duckdb.Error as error:
         raise UserError(f"the query failed: {_first_line(error)}") from error
+
+
+def _keywords(sql: str) -> set[str]:
+    """The bare words of a statement: no comments, no strings, no quoted names."""
+    tokens = duckdb.tokenize(sql)
+    text, ends = sql.encode(), [start for start, _ in tokens[1:]] + [len(sql.encode())]
+    word = (duckdb.token_type.keyword, duckdb.token_type.identifier)
+    return {
+        text[start:end].decode().strip().lower()
+        for (start, kind), end in zip(tokens, ends, strict=True)
+        if kind in word
+    }
+
+
+def _distinct_names(result: pa.Table) -> pa.Table:
+    """The same columns; of several with one name the later ones end in _1, _2, as DuckDB names them in a subquery."""
+    names: list[str] = []
+    for name in result.column_names:
+        number, unique = 0, name
+        while unique in names:
+            number += 1
+            unique = f"{name}_{number}"
+        names.append(unique)
+    return result.rename_columns(names)
 
 
 def _first_line(error: Exception) -> str:

@@ -86,3 +86,12 @@ def test_exporting_leaves_the_table_as_it_was() -> None:
     for output in ("csv", "json", "parquet"):
         export(MIXED, output)  # type: ignore[arg-type]
     assert MIXED.to_pylist() == before
+
+
+def test_intervals_become_text() -> None:
+    sql = "select interval 90 second as a, interval '1 month 2 days' as b, null::interval as c"
+    table = duckdb.sql(sql).to_arrow_table()
+    expected = {"a": "90 seconds", "b": "1 months, 2 days", "c": None}
+    assert json.loads(export(table, "json")) == expected
+    assert list(csv.DictReader(io.StringIO(export(table, "csv").decode()))) == [{**expected, "c": ""}]
+    assert pq.read_table(io.BytesIO(export(table, "parquet"))).to_pylist() == [expected]

@@ -393,7 +393,18 @@ def test_reading_statements_work(done: Run, sql: str, expected: list[dict[str, A
     assert rows(done, sql) == expected
 
 
-@pytest.mark.parametrize("sql", ["explain select * from rollouts", "EXPLAIN FROM rounds", "describe rollouts"])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "explain select * from rollouts",
+        "EXPLAIN FROM rounds",
+        "describe rollouts",
+        "show tables",
+        "summarize rollouts",
+        "explain select 'analyze'",
+        """explain select 1 as "analyze" -- analyze""",
+    ],
+)
 def test_explain_and_describe_work(done: Run, sql: str) -> None:
     assert query(done, sql).num_rows > 0
 
@@ -438,6 +449,14 @@ def test_explain_and_describe_work(done: Run, sql: str) -> None:
         "explain analyze copy (select 1) to '{out}/x.csv'",
         "EXPLAIN (ANALYZE) SELECT 1",
         "explain /* */ analyze select 1",
+        "explain /* /* */ */ analyze select 1",
+        "explain -- x\n analyze select 1",
+        "EXPLAIN (FORMAT json, ANALYZE) SELECT 1",
+        "explain analyse select 1",
+        "explain analyze/**/copy (select 1) to '{out}/x.csv'",
+        "with t as (insert into samples select * from samples returning *) from t",
+        "detach memory",
+        "execute p",
         "select 1; select 2",
         "select 1; copy (select 1) to '{out}/x.csv'",
         "",
@@ -535,6 +554,15 @@ def test_a_connection_cannot_unlock_itself(done: Run, sql: str) -> None:
     assert connection.sql("select count(*) from rollouts").fetchall() == [(22,)]
     with pytest.raises(duckdb.InvalidInputException, match="configuration has been locked"):
         connection.execute(sql)
+
+
+def test_columns_of_one_name_are_told_apart(done: Run) -> None:
+    assert rows(done, "select 1 as a, 2 as a, 3 as a_1, 4 as a") == [{"a": 1, "a_1": 2, "a_1_1": 3, "a_2": 4}]
+
+
+def test_what_does_not_fit_into_memory_is_not_written_anywhere(done: Run) -> None:
+    settings = connect(done).sql("select current_setting('temp_directory') as folder").fetchall()
+    assert settings == [("",)]
 
 
 def test_an_error_is_one_line_that_says_what_is_wrong(done: Run) -> None:

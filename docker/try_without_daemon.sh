@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 dockerfile=docker/cpu.Dockerfile
-root=$(mktemp -d)
+root=$(mktemp -d) && chmod 755 "$root"
 trap 'umount -l "$root"/{proc,dev,opt} 2>/dev/null || true; rm -rf "$root"' EXIT
 
 debootstrap --variant=minbase --include=python3.11,python3-pip,python3.11-venv,ca-certificates bookworm "$root" >"$root.log" 2>&1

@@ -33,7 +33,8 @@ class Served:
         return (self.folder / "said.txt").read_text()
 
     def api(self, method: str, path: str, **body):
-        answer = httpx.request(method, f"{self.url}/api/{path}", timeout=30, **body)
+        answers = (httpx.request(method, f"{self.url}/api/{path}", timeout=30, **body) for _ in range(20))
+        answer = next(answer for answer in answers if answer.status_code != 503 or time.sleep(0.5))  # SQLite was locked
         answer.raise_for_status()
         return answer.json() if answer.content else None
 

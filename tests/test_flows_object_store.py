@@ -3,13 +3,14 @@
 import multiprocessing
 import os
 import signal
+import socket
+import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 from rich.console import Console
 from test_flows_loop import complete, tables
 
@@ -26,21 +27,34 @@ fork_server = multiprocessing.get_context("forkserver")
 URL = "s3://bucket/run"
 
 
+def listening(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 @pytest.fixture(scope="module")
 def s3():
     """A boto3 client of an S3 server with one bucket; the environment names it as a user's would."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    named = {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    named = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
     before = dict(os.environ)
     os.environ.update(named, AWS_DEFAULT_REGION="us-east-1")
+    deadline = time.monotonic() + 60
+    while not listening(port):
+        assert time.monotonic() < deadline
+        assert server.poll() is None
+        time.sleep(0.1)
     client = boto3.client("s3")
     client.create_bucket(Bucket="bucket")
     yield client
     os.environ.clear()
     os.environ.update(before)
-    server.stop()
+    server.kill()
+    server.wait()
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
 import platform
 import random
@@ -31,24 +30,14 @@ from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-OVERRIDES = [
-    "engine.type=deterministic",
-    "rounds=2",
-    "data.num_train=24",
-    "data.num_validation=6",
-    "select.samples_per_round=10",
-    "rollout.group_size=4",
-    "rollout.shard_size=4",
-    "difficulty.min_level=0.1",
-    "augment.num_traces=2",
-    "train.groups_per_batch=3",
-    "train.groups_per_forward=1",
-    "evaluate.shard_size=2",
-]
+from small_run import SMALL, complete, fork_server, tables
+
+from flows.config import load_config
+from flows.lifetime import end_with_parent
+
+OVERRIDES = [*SMALL, "evaluate.shard_size=2"]
 PREFECT_SHARE = 5  # one run in so many goes through Prefect, so that a tenth of the kills surely does
 START_SECONDS = 180
-fork_server = multiprocessing.get_context("forkserver")
-fork_server.set_forkserver_preload(["flows.curriculum", "flows.stages", "trainer.train"])
 
 
 def whole_run(folder: str, through_prefect: bool) -> None:
@@ -62,17 +51,7 @@ def whole_run(folder: str, through_prefect: bool) -> None:
 
         curriculum(folder, "tiny", OVERRIDES)
         return
-    from rich.console import Console
-
-    from flows.config import load_config
-    from flows.session import open_session
-    from flows.stage_specs import schedule
-    from flows.stages import run_stage
-
-    config = load_config("tiny", OVERRIDES)
-    with open_session(folder, config, Console()) as session:
-        for name, round_index in schedule(config):
-            run_stage(session, name, round_index)
+    complete(folder, load_config("tiny", OVERRIDES))
 
 
 def start(folder: Path, through_prefect: bool) -> Any:
@@ -80,16 +59,6 @@ def start(folder: Path, through_prefect: bool) -> Any:
     process = fork_server.Process(target=whole_run, args=(str(folder), through_prefect))
     process.start()
     return process
-
-
-def tables(folder: Path) -> dict[str, Counter[str]]:
-    """Every row of every table that a user sees, how often it is there."""
-    from storage.query import query
-    from storage.run import Run
-    from storage.schema import TABLES
-
-    run = Run.open(str(folder))
-    return {name: Counter(map(str, query(run, f"from {name}").to_pylist())) for name in TABLES}
 
 
 def disturbed_run(folder: Path, through_prefect: bool, longest: float, kills: Iterator[None], seed: int) -> int:
@@ -115,6 +84,7 @@ def _leads_its_group(pid: int) -> bool:
 
 def campaign(num_kills: int, seed: int) -> list[dict[str, Any]]:
     """Runs until `num_kills` processes have been killed; one row a way of running."""
+    fork_server.set_forkserver_preload(["flows.curriculum", "flows.stages", "trainer.train"])
     with tempfile.TemporaryDirectory() as name, prefect_server(Path(name)):
         folder = Path(name)
         for name in ("imports", "undisturbed"):
@@ -150,10 +120,10 @@ def campaign(num_kills: int, seed: int) -> list[dict[str, Any]]:
     return [{"way": way, **{name: row[name] for name in names}} for way, row in rows.items()]
 
 
-def compare(expected: dict[str, Counter[str]], found: dict[str, Counter[str]]) -> dict[str, int]:
+def compare(expected: dict[str, list[str]], found: dict[str, list[str]]) -> dict[str, int]:
     """Rows lost and doubled, and whether the run is identical (1) or not (0)."""
-    lost = sum((expected[name] - found[name]).total() for name in expected)
-    doubled = sum((found[name] - expected[name]).total() for name in expected)
+    lost = sum((Counter(expected[name]) - Counter(found[name])).total() for name in expected)
+    doubled = sum((Counter(found[name]) - Counter(expected[name])).total() for name in expected)
     return {"lost": lost, "doubled": doubled, "identical": int(found == expected)}
 
 
@@ -167,9 +137,8 @@ def prefect_server(home: Path) -> Iterator[None]:
     os.environ |= {"PREFECT_API_URL": url, "PREFECT_HOME": str(home / "prefect"), "PREFECT_LOGGING_LEVEL": "CRITICAL"}
     os.environ |= {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1", "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)]
-    with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    ) as server:
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, **quiet, start_new_session=True, preexec_fn=end_with_parent) as server:
         try:
             deadline = time.monotonic() + START_SECONDS
             while socket.socket().connect_ex(("127.0.0.1", port)):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 from prefect.artifacts import create_markdown_artifact
 
-from flows.pictures import difficulty_histogram, png
+from flows.pictures import data_url, difficulty_histogram
 from storage.query import query
 from storage.run import Run
 
@@ -16,10 +15,9 @@ def publish_round(run: Run, round_index: int) -> None:
     """Publishes the artifact `round-<run_id>-<round>`."""
     row = query(run, f"select * from rounds where round_index = {round_index}").to_pylist()[0]
     cells = "\n".join(f"| {name} | {_text(value)} |" for name, value in row.items())
-    picture = base64.b64encode(png(difficulty_histogram(run, round_index))).decode()
+    picture = data_url(difficulty_histogram(run, round_index))
     markdown = (
-        f"# Round {round_index}\n\n| | |\n|---|---|\n{cells}\n\n"
-        f"![Difficulty of the round's samples](data:image/png;base64,{picture})\n"
+        f"# Round {round_index}\n\n| | |\n|---|---|\n{cells}\n\n![Difficulty of the round's samples]({picture})\n"
     )
     create_markdown_artifact(
         markdown, key=f"round-{run.identity.run_id}-{round_index}", description=f"Round {round_index}"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -23,6 +24,9 @@ from stages.config import (
 )
 from storage.errors import UserError
 from trainer.config import TrainConfig
+
+if TYPE_CHECKING:
+    from storage.run import Run
 
 LOSSES = ("reg_grpo", "grpo")
 PRESETS = Path(__file__).with_name("presets")
@@ -84,6 +88,11 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConf
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{file}: not valid TOML: {error}") from error
     return resolve_config(values, overrides, str(file))
+
+
+def stored_config(run: Run, overrides: list[str] | None = None) -> RunConfig:
+    """The settings that a run was last given, with `overrides`."""
+    return resolve_config(copy.deepcopy(run.settings.config), overrides, run.files.url)
 
 
 def resolve_config(values: dict[str, Any], overrides: list[str] | None, source: str) -> RunConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Callable
 from typing import Any
@@ -108,6 +109,11 @@ def png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()
+
+
+def data_url(figure: Figure) -> str:
+    """The figure as a PNG inside a URL, for HTML and markdown that load nothing."""
+    return f"data:image/png;base64,{base64.b64encode(png(figure)).decode()}"
 
 
 def _axes(height: float) -> tuple[Figure, Any]:

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from flows.config import RunConfig
 from flows.stage_specs import policy_address, schedule
+from storage import layout
 from storage.inventory import Recorded, attempts, noised_videos
-from storage.layout import address
 from storage.run import Run
 from storage.tombstones import Grave, read_tombstones, write_tombstone
 
@@ -29,11 +29,11 @@ class Item:
 
 def plan(run: Run, config: RunConfig, keep_last: int) -> list[Item]:
     """What can go if the last `keep_last` trained rounds are kept; nothing that a missing stage needs."""
-    trained = sorted(r for r in range(config.rounds) if run.ledger.current(address(r, "train")))
+    trained = sorted(r for r in range(config.rounds) if run.ledger.current(layout.address(r, "train")))
     if not trained:
         return []
     first_kept = trained[-keep_last:][0]
-    missing = [(name, r) for name, r in schedule(config) if run.ledger.current(address(r, name)) is None]
+    missing = [(name, r) for name, r in schedule(config) if run.ledger.current(layout.address(r, name)) is None]
     policies = {policy_address(r) for _, r in missing}
     current = [run.ledger.current(place) for place in policies if place != "initial_policy"]
     needed = {manifest.folder for manifest in current if manifest is not None}
@@ -64,7 +64,7 @@ def _outputs(run: Run, attempt: Recorded, why: str, when: str) -> Iterator[Item]
 
 
 def _videos(run: Run, found: list[Recorded], old: set[int], why: str, when: str) -> Iterator[Item]:
-    sizes = run.files.walk("videos")
+    sizes = run.files.walk(layout.VIDEOS)
     users: dict[str, list[Recorded]] = {}
     digests: dict[str, str] = {}
     for attempt in found:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from flows.session import Session
 from flows.stage_runs import train_inputs
+from flows.stage_specs import state_of
 from storage.errors import UserError
 from storage.layout import address
 from storage.records import OldLogprobs, TrainStep
@@ -48,7 +49,8 @@ def replay_round(
     manifest = run.ledger.current(here)
     if manifest is None:
         raise UserError(
-            f"{here} is {run.ledger.state(here)[0]}, not done: there is nothing to replay; deepvideo status"
+            f"{here} is {state_of(run, session.config, here)[0]}, not done: "
+            "there is nothing to replay; deepvideo status"
         )
     logged = list(read_records(run.files, TrainStep, "train_steps", manifest))
     if through >= len(logged):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import json
 from typing import Any
 
-from flows.pictures import RUN_PICTURES, difficulty_histogram, png
+from matplotlib.figure import Figure
+
+from flows.pictures import RUN_PICTURES, data_url, difficulty_histogram
 from flows.tables import validation_lines
 from storage import layout
 from storage.query import query
@@ -41,11 +42,11 @@ def report_html(run: Run) -> str:
     parts += ["<h2>Rounds</h2>", _table(rounds)]
     if rounds:
         for title, picture in RUN_PICTURES.items():
-            parts += [f"<h2>{title}</h2>", _figure(png(picture(run)), str(picture.__doc__))]
+            parts += [f"<h2>{title}</h2>", _figure(picture(run), str(picture.__doc__))]
         parts.append("<h2>Difficulty</h2>")
         for row in rounds[-MAX_HISTOGRAMS:]:
             r = row["round_index"]
-            parts.append(_figure(png(difficulty_histogram(run, r)), f"Round {r}: {difficulty_histogram.__doc__}"))
+            parts.append(_figure(difficulty_histogram(run, r), f"Round {r}: {difficulty_histogram.__doc__}"))
     parts += ["<h2>Dropped</h2>", _table(query(run, DROPPED).to_pylist())]
     settings = html.escape(json.dumps(run.settings.config, indent=1))
     versions = {name: v for m in run.ledger.manifests() for name, v in m.info["versions"].items()}
@@ -70,7 +71,6 @@ def _cell(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, float) else html.escape(str(value))
 
 
-def _figure(picture: bytes, caption: str) -> str:
-    data = base64.b64encode(picture).decode()
-    first, text = html.escape(caption.splitlines()[0]), f"data:image/png;base64,{data}"
-    return f'<figure><img alt="{first}" src="{text}"><figcaption>{first}</figcaption></figure>'
+def _figure(picture: Figure, caption: str) -> str:
+    first = html.escape(caption.splitlines()[0])
+    return f'<figure><img alt="{first}" src="{data_url(picture)}"><figcaption>{first}</figcaption></figure>'

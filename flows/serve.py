@@ -5,7 +5,6 @@ Prefect reads PREFECT_API_URL as it is imported: it names the server before this
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import socket
@@ -18,8 +17,8 @@ from pathlib import Path
 from prefect.client.orchestration import get_client
 from rich.console import Console
 
+from flows.lifetime import end_with_parent
 from flows.orchestration import WORK_POOL, prepare
-from flows.work import PR_SET_PDEATHSIG
 from storage.errors import UserError
 
 START_SECONDS = 180
@@ -77,7 +76,7 @@ class _Child:
                 stdout=file,
                 stderr=file,
                 start_new_session=True,
-                preexec_fn=_end_with_parent,
+                preexec_fn=end_with_parent,
             )
 
     def ended(self) -> bool:
@@ -93,10 +92,6 @@ class _Child:
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
-
-
-def _end_with_parent() -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _check_free(host: str, port: int) -> None:

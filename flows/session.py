@@ -146,7 +146,7 @@ class Session:
         problem = policy_is_pruned(self.run, self._graves, round_index)
         if problem:
             raise UserError(problem)
-        folder = f"{manifest.folder}/{manifest.info[f'{output}_folder']}"
+        folder = manifest.output_folder(output)
         if folder not in self._checked:
             check_output(self.run.files, manifest, output)
             self._checked.add(folder)

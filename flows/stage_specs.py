@@ -1,4 +1,4 @@
-"""What each stage depends on: its version, its own settings, its inputs. Together they are its key."""
+"""What each stage depends on: version, own settings, inputs. Together they are its key, and decide its state."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from flows.config import RunConfig
 from stages import augment, curate, difficulty, evaluate, rollout, select
 from storage.layout import address
-from storage.run import Settings
-from storage.staleness import StageSettings
+from storage.run import Run, Settings
+from storage.staleness import StageSettings, State
 
 TRAIN_VERSION = 1  # trainer.train.STAGE_VERSION, which cannot be read without loading torch; a test holds them equal
 
@@ -114,3 +114,18 @@ def run_settings(config: RunConfig) -> Settings:
     """The settings a run stores: the whole configuration, and each stage's part."""
     stages = {name: StageSettings(spec.version, spec.settings(config)) for name, spec in SPECS.items()}
     return Settings(config.model_dump(), stages)
+
+
+def state_of(run: Run, config: RunConfig, place: str) -> tuple[State, str]:
+    """The state of the stage at an address under today's settings and inputs, and for a failed one the reason."""
+    return run.ledger.state(place, key_of(run, config, place))
+
+
+def key_of(run: Run, config: RunConfig, place: str) -> str:
+    """Today's key of the stage at an address; none, the empty text, while an input is not current."""
+    if "/" not in place:
+        return ""
+    round_name, stage = place.split("/")
+    inputs = {name: run.ledger.digest(name) for name in SPECS[stage].inputs(config, int(round_name))}
+    known = {name: digest for name, digest in inputs.items() if digest is not None}
+    return run.key(place, known) if len(known) == len(inputs) else ""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from flows.progress import StageProgress
 from flows.session import Session, versions
 from flows.stage_runs import RUNS
-from flows.stage_specs import SPECS
-from flows.status import state_of
+from flows.stage_specs import SPECS, state_of
 from storage.errors import UserError
 from storage.layout import address
 from storage.shards import Manifest

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 
 from flows.config import RunConfig
-from flows.stage_specs import SPECS, schedule
+from flows.stage_specs import SPECS, key_of, schedule, state_of
 from flows.tables import narrow
 from storage.layout import address
 from storage.lock import lock_holder
@@ -15,21 +15,6 @@ from storage.staleness import State
 STYLES = {"done": "green", "stale": "yellow", "failed": "bold red", "unfinished": "yellow", "missing": "dim"}
 DETAILED_ROUNDS = 4
 MAX_REASON = 300
-
-
-def state_of(run: Run, config: RunConfig, place: str) -> tuple[State, str]:
-    """The state of the stage at an address under today's settings and inputs, and for a failed one the reason."""
-    return run.ledger.state(place, key_of(run, config, place))
-
-
-def key_of(run: Run, config: RunConfig, place: str) -> str:
-    """Today's key of the stage at an address; none, the empty text, while an input is not current."""
-    if "/" not in place:
-        return ""
-    round_name, stage = place.split("/")
-    inputs = {name: run.ledger.digest(name) for name in SPECS[stage].inputs(config, int(round_name))}
-    known = {name: digest for name, digest in inputs.items() if digest is not None}
-    return run.key(place, known) if len(known) == len(inputs) else ""
 
 
 def status_table(run: Run, config: RunConfig) -> tuple[Table, list[str]]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import io
 import logging
 import os
-import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,13 +14,13 @@ from prefect.concurrency.sync import concurrency
 from prefect.logging import get_run_logger
 from rich.console import Console
 
-from flows.config import RunConfig, load_config, resolve_config
+from flows.config import load_config, stored_config
+from flows.lifetime import end_with_parent
 from flows.session import Session, open_session
 from flows.terminal import terminal
 from storage.run import Run
 
 LEASE_SECONDS = 60  # after a crash or power loss the accelerator is free again this long after the last renewal
-PR_SET_PDEATHSIG = 1
 
 
 @contextmanager
@@ -35,17 +33,12 @@ def at_work(
 
     Raises UserError for wrong settings and RunBusy if another process works on the run.
     """
-    settings = load_config(config, overrides) if config else stored_config(run_dir, overrides)
+    settings = load_config(config, overrides) if config else stored_config(Run.open(run_dir), overrides)
     with (
         concurrency(accelerator(), lease_duration=LEASE_SECONDS, raise_on_lease_renewal_failure=False),
         open_session(run_dir, settings, _console(), accept_changes=accept_changes) as session,
     ):
         yield session
-
-
-def stored_config(run_dir: str, overrides: list[str] | None) -> RunConfig:
-    """The settings that the run at `run_dir` was last given, with `overrides`."""
-    return resolve_config(Run.open(run_dir).settings.config, overrides, run_dir)
 
 
 def accelerator() -> str:
@@ -61,7 +54,7 @@ def _console() -> Console:
     """The terminal of a command; the flow run's own log in a deployment, whose process ends with its worker."""
     if runtime.deployment.id is None:
         return terminal()
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    end_with_parent()
     return Console(file=_LogLines(get_run_logger()), width=120)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from stages.config import EvaluateConfig, RewardsConfig
 from stages.engine import Sampling
 from stages.prompts import question_text
-from stages.rewards import grade
+from stages.rewards import grade, reward_columns
 from stages.rollout import Query, Scene, ask
 from storage.records import Dropped, Evaluation, Sample
 
@@ -26,7 +26,6 @@ def evaluate(samples: Sequence[Sample], config: EvaluateConfig, scene: Scene) ->
     found = []
     for query, _, generation in answered:
         completion, sample = generation.completions[0], query.sample
-        reward = grade(completion.text, sample, scene.rewards)
         found.append(
             Evaluation(
                 run_id=scene.run_id,
@@ -35,11 +34,8 @@ def evaluate(samples: Sequence[Sample], config: EvaluateConfig, scene: Scene) ->
                 sample_id=sample.sample_id,
                 problem_type=sample.problem_type,
                 response=completion.text,
-                predicted_answer=reward.predicted_answer,
                 finish_reason=completion.finish_reason,
-                reward=reward.total,
-                reward_format=reward.format,
-                reward_accuracy=reward.accuracy,
+                **reward_columns(grade(completion.text, sample, scene.rewards)),
             )
         )
     return found, dropped
@@ -47,14 +43,7 @@ def evaluate(samples: Sequence[Sample], config: EvaluateConfig, scene: Scene) ->
 
 def regrade_evaluation(evaluation: Evaluation, sample: Sample, config: RewardsConfig) -> Evaluation:
     """The same response under other reward settings."""
-    reward = grade(evaluation.response, sample, config)
-    return dataclasses.replace(
-        evaluation,
-        reward=reward.total,
-        reward_format=reward.format,
-        reward_accuracy=reward.accuracy,
-        predicted_answer=reward.predicted_answer,
-    )
+    return dataclasses.replace(evaluation, **reward_columns(grade(evaluation.response, sample, config)))
 
 
 def wilson_interval(num_correct: int, num_samples: int, z: float = 1.96) -> tuple[float, float]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from stages.choice import same_choice
 from stages.config import RewardsConfig
@@ -57,6 +58,16 @@ def grade(response: str, sample: Sample, config: RewardsConfig = DEFAULT) -> Rew
     format_reward = float(has_format(response))
     total = config.format_weight * format_reward + config.accuracy_weight * accuracy
     return Reward(total, format_reward, accuracy, None, predicted)
+
+
+def reward_columns(reward: Reward) -> dict[str, Any]:
+    """A reward as columns of a graded row."""
+    return {
+        "reward": reward.total,
+        "reward_format": reward.format,
+        "reward_accuracy": reward.accuracy,
+        "predicted_answer": reward.predicted_answer,
+    }
 
 
 def max_reward(problem_type: ProblemType, config: RewardsConfig = DEFAULT) -> float:

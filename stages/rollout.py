@@ -14,7 +14,7 @@ from typing import Any
 from stages.config import RewardsConfig, RolloutConfig, VideoConfig
 from stages.engine import Engine, EngineError, Generation, Request, Sampling
 from stages.prompts import question_text, render
-from stages.rewards import grade, max_reward
+from stages.rewards import grade, max_reward, reward_columns
 from storage.digest import derive_seed, sha256_file
 from storage.records import Dropped, Kind, Pass, Rollout, Sample
 from storage.video import Video, VideoError, read_video
@@ -114,16 +114,13 @@ def read_videos(queries: Sequence[Query], scene: Scene) -> tuple[list[Query], li
 
 def regrade(rollout: Rollout, sample: Sample, config: RewardsConfig) -> Rollout:
     """The same response under other reward settings."""
-    reward = grade(rollout.response, sample, config)
-    return dataclasses.replace(
-        rollout,
-        reward=reward.total,
-        reward_format=reward.format,
-        reward_accuracy=reward.accuracy,
-        reward_iou=reward.iou,
-        max_reward=max_reward(sample.problem_type, config),
-        predicted_answer=reward.predicted_answer,
-    )
+    return dataclasses.replace(rollout, **_rewarded(rollout.response, sample, config))
+
+
+def _rewarded(response: str, sample: Sample, config: RewardsConfig) -> dict[str, Any]:
+    reward = grade(response, sample, config)
+    most = max_reward(sample.problem_type, config)
+    return {**reward_columns(reward), "reward_iou": reward.iou, "max_reward": most}
 
 
 def _graded(
@@ -131,7 +128,6 @@ def _graded(
 ) -> list[Rollout]:
     sample, rollouts = query.sample, []
     for i, completion in enumerate(generation.completions):
-        reward = grade(completion.text, sample, scene.rewards)
         rollouts.append(
             Rollout(
                 run_id=scene.run_id,
@@ -149,12 +145,7 @@ def _graded(
                 response_token_ids=completion.token_ids,
                 engine_logprobs=completion.logprobs,
                 finish_reason=completion.finish_reason,
-                reward=reward.total,
-                reward_format=reward.format,
-                reward_accuracy=reward.accuracy,
-                reward_iou=reward.iou,
-                max_reward=max_reward(sample.problem_type, scene.rewards),
-                predicted_answer=reward.predicted_answer,
+                **_rewarded(completion.text, sample, scene.rewards),
                 seed=request.seed,
                 augmentation=query.augmentation,
                 level=query.level,

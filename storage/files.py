@@ -105,6 +105,15 @@ class Files:
         _sync_folder(target.parent)
         return True
 
+    def create_next(self, prefix: str, data: bytes) -> str:
+        """Writes `data` to the new file `<prefix>00000.json`, or to the number after the last; returns its path."""
+        folder, _, start = prefix.rpartition("/")
+        numbers = [int(name.removeprefix(start)[:5]) for name in self.names(folder) if name.startswith(start)]
+        number = max(numbers, default=-1) + 1
+        while not self.create(f"{prefix}{number:05d}.json", data):
+            number += 1
+        return f"{prefix}{number:05d}.json"
+
     def replace(self, path: str, data: bytes) -> None:
         """Writes `data` to `path`, whole, over what was there: for what can be derived again, never for a table."""
         if not self.is_local:

@@ -10,7 +10,7 @@ from typing import Any
 from storage import layout
 from storage.errors import DamagedRun
 from storage.files import Files
-from storage.shards import Manifest, parquet_table, read_manifest
+from storage.shards import Manifest, attempt_places, parquet_table, read_manifest
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,8 @@ class Recorded:
 
 def attempts(files: Files) -> Iterator[Recorded]:
     """Every attempt of the run at `files`, complete or not."""
-    for round_name in files.names(layout.ROUNDS):
-        for stage in files.names(f"{layout.ROUNDS}/{round_name}"):
-            place = layout.address(int(round_name), stage)
-            for key in files.names(layout.stage_folder(place)):
-                for number in files.names(f"{layout.stage_folder(place)}/{key}"):
-                    yield read_attempt(files, layout.attempt_folder(place, key, int(number)))
+    for place in attempt_places(files):
+        yield read_attempt(files, layout.attempt_folder(*place))
 
 
 def read_attempt(files: Files, folder: str) -> Recorded:
@@ -70,7 +66,7 @@ def read_attempt(files: Files, folder: str) -> Recorded:
     try:
         found.manifest = read_manifest(files, folder)
         found.shards = [named for shard in found.manifest.shards for named in _shards(folder, shard)]
-        found.outputs = _outputs(found.manifest, folder)
+        found.outputs = [Named(path, sha256) for path, sha256 in found.manifest.output_files().items()]
     except (DamagedRun, ValueError, TypeError, KeyError, AttributeError) as error:
         found.problems[path] = f"not a manifest ({error.__cause__ or error})"
         return found
@@ -108,14 +104,6 @@ def noised_videos(files: Files, attempt: Recorded) -> dict[str, str]:
             except (OSError, ValueError, KeyError):  # pyarrow's own are ValueErrors; `verify` names the shard itself
                 continue
             found |= {row["video_path"]: row["video_sha256"] for row in rows if row["kind"] == "noise"}
-    return found
-
-
-def _outputs(manifest: Manifest, folder: str) -> list[Named]:
-    found = []
-    for name, sha256 in manifest.files.items():
-        output, _, rest = name.partition("/")
-        found.append(Named(f"{folder}/{manifest.info[f'{output}_folder']}/{rest}", sha256))
     return found
 
 

@@ -33,11 +33,6 @@ def settings_file(index: int) -> str:
     return f"{SETTINGS}/{index:05d}.json"
 
 
-def tombstone_file(index: int) -> str:
-    """The path of the `index`-th tombstone."""
-    return f"{TOMBSTONES}/{index:05d}.json"
-
-
 def round_name(round_index: int) -> str:
     """A round as a folder name: five digits."""
     return f"{round_index:05d}"

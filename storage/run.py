@@ -65,7 +65,7 @@ class Run:
         `accept_changes` is not given; the message lists them.
         """
         files = Files(url)
-        settings = _decode(_encode(settings))  # as every later process reads them: JSON has no tuples
+        settings = decode_settings(_encode(settings))  # as every later process reads them: JSON has no tuples
         for table in schema.TABLES:
             if not files.exists(layout.empty_table(table)):
                 files.create(layout.empty_table(table), shards.parquet_bytes(table, []))
@@ -78,7 +78,7 @@ class Run:
                 "data, initial policy and seed are a run's identity: choose another --run-dir or restore them"
             )
         if not files.exists(layout.settings_file(0)):
-            _write_settings(files, settings)
+            files.create_next(f"{layout.SETTINGS}/", _encode(settings))
             return cls(files, identity, settings)
         run = cls(files, identity, _read_settings(files))
         if run.settings != settings:
@@ -88,12 +88,12 @@ class Run:
                     f"{url}: changed settings make {len(lost)} completed stages stale ({', '.join(lost)}); "
                     "repeat with --accept-changes to redo them, or restore the settings"
                 )
-            _write_settings(files, settings)
+            files.create_next(f"{layout.SETTINGS}/", _encode(settings))
         return cls(files, identity, settings)
 
     def under(self, settings: Settings) -> Run:
         """The run as it would be under other settings; nothing is written."""
-        return Run(self.files, self.identity, _decode(_encode(settings)))
+        return Run(self.files, self.identity, decode_settings(_encode(settings)))
 
     def made_stale_by(self, settings: Settings) -> list[str]:
         """The addresses that are current now and would not be under `settings`."""
@@ -130,7 +130,7 @@ def _read_identity(files: Files) -> Identity:
 def _read_settings(files: Files) -> Settings:
     path = f"{layout.SETTINGS}/{files.names(layout.SETTINGS)[-1]}"
     try:
-        return _decode(files.read(path))
+        return decode_settings(files.read(path))
     except (ValueError, TypeError, KeyError) as error:
         raise DamagedRun(
             f"{files.full(path)}: not the settings that were written ({error}); remove it: the settings before it, "
@@ -138,17 +138,13 @@ def _read_settings(files: Files) -> Settings:
         ) from error
 
 
-def _write_settings(files: Files, settings: Settings) -> None:
-    while not files.create(layout.settings_file(len(files.names(layout.SETTINGS))), _encode(settings)):
-        pass
-
-
 def _encode(settings: Settings) -> bytes:
     body = {"config": settings.config, "stages": {name: vars(value) for name, value in settings.stages.items()}}
     return json.dumps({**body, "seal": sha256_value(body)}, indent=1, sort_keys=True).encode()
 
 
-def _decode(data: bytes) -> Settings:
+def decode_settings(data: bytes) -> Settings:
+    """The settings in the bytes of their file; ValueError, TypeError or KeyError if they are not as written."""
     body = json.loads(data)
     if body.pop("seal") != sha256_value(body):
         raise ValueError("its contents differ from its seal")

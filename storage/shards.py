@@ -60,6 +60,15 @@ class Manifest:
         tables = [{name: part["sha256"] for name, part in shard.items()} for shard in self.shards]
         return sha256_value({"tables": tables, "files": self.files})
 
+    def output_folder(self, name: str) -> str:
+        """The folder of output `name` (checkpoint, optimizer), relative to the run."""
+        return f"{self.folder}/{self.info[f'{name}_folder']}"
+
+    def output_files(self) -> dict[str, str]:
+        """The path, relative to the run, and SHA-256 of every file of every output."""
+        split = ((path.partition("/"), sha256) for path, sha256 in self.files.items())
+        return {f"{self.output_folder(name)}/{rest}": sha256 for (name, _, rest), sha256 in split}
+
     def table_files(self, table: str) -> list[str]:
         """The paths of one table's shards in order, relative to the run."""
         return [f"{self.folder}/{shard[table]['file']}" for shard in self.shards if table in shard]
@@ -135,9 +144,7 @@ class Attempt:
 
     def fail(self, reason: str) -> None:
         """Leaves the reason for which this attempt stopped; the latest one, by number, is the one shown."""
-        number = sum(name.startswith(layout.FAILURE) for name in self.files.names(self.folder))
-        while not self.files.create(f"{self.folder}/{layout.FAILURE}-{number:05d}.json", _json({"reason": reason})):
-            number += 1
+        self.files.create_next(f"{self.folder}/{layout.FAILURE}-", _json({"reason": reason}))
 
     def commit(self, num_shards: int, versions: Mapping[str, str]) -> Manifest:
         """Ends the attempt: its manifest, listing shards 0 .. num_shards - 1, is written last and create-only."""
@@ -161,16 +168,24 @@ class Attempt:
 
 def check_output(files: Files, manifest: Manifest, name: str) -> None:
     """Hashes every file of an attempt's output again; DamagedRun names the first one that is not what was committed."""
-    for path, sha256 in manifest.files.items():
-        output, _, rest = path.partition("/")
-        if output == name:
-            file = f"{manifest.folder}/{manifest.info[f'{name}_folder']}/{rest}"
+    for file, sha256 in manifest.output_files().items():
+        if file.startswith(f"{manifest.output_folder(name)}/"):
             if not files.exists(file):
                 raise DamagedRun(f"{files.full(file)}: is missing; redo its stage with --force")
             if files.digest(file)[0] != sha256:
                 raise DamagedRun(
                     f"{files.full(file)}: its bytes differ from the committed digest; redo its stage with --force"
                 )
+
+
+def attempt_places(files: Files) -> Iterator[tuple[str, str, int]]:
+    """Address, key and number of every attempt of a run, complete or not."""
+    for round_name in files.names(layout.ROUNDS):
+        for stage in files.names(f"{layout.ROUNDS}/{round_name}"):
+            address = layout.address(int(round_name), stage)
+            for key in files.names(layout.stage_folder(address)):
+                for number in files.names(f"{layout.stage_folder(address)}/{key}"):
+                    yield address, key, int(number)
 
 
 def read_manifest(files: Files, folder: str) -> Manifest:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from storage import layout
 from storage.files import Files
-from storage.shards import Manifest, read_manifest
+from storage.shards import Manifest, attempt_places, read_manifest
 
 State = Literal["done", "stale", "failed", "unfinished", "missing"]
 
@@ -34,18 +34,12 @@ class Ledger:
         self._complete: dict[str, list[Manifest]] = {}
         self._incomplete: dict[str, list[str]] = {}
         self._memo: dict[str, Manifest | None] = {}
-        for round_name in files.names(layout.ROUNDS):
-            for stage in files.names(f"{layout.ROUNDS}/{round_name}"):
-                self._scan(f"{round_name}/{stage}")
-
-    def _scan(self, address: str) -> None:
-        for key in self._files.names(layout.stage_folder(address)):
-            for number in self._files.names(f"{layout.stage_folder(address)}/{key}"):
-                folder = layout.attempt_folder(address, key, int(number))
-                if self._files.exists(f"{folder}/{layout.MANIFEST}"):
-                    self._complete.setdefault(address, []).append(read_manifest(self._files, folder))
-                else:
-                    self._incomplete.setdefault(address, []).append(folder)
+        for address, key, number in attempt_places(files):
+            folder = layout.attempt_folder(address, key, number)
+            if files.exists(f"{folder}/{layout.MANIFEST}"):
+                self._complete.setdefault(address, []).append(read_manifest(files, folder))
+            else:
+                self._incomplete.setdefault(address, []).append(folder)
 
     def add(self, manifest: Manifest) -> None:
         """Takes note of an attempt that has just been completed."""

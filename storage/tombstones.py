@@ -46,7 +46,4 @@ def read_tombstone(files: Files, path: str) -> list[Grave]:
 def write_tombstone(files: Files, graves: Sequence[Grave]) -> str:
     """Writes the next tombstone and returns its path."""
     data = json.dumps({"removed": [asdict(grave) for grave in graves]}, indent=1, sort_keys=True).encode()
-    while True:
-        path = layout.tombstone_file(len(files.names(layout.TOMBSTONES)))
-        if files.create(path, data):
-            return path
+    return files.create_next(f"{layout.TOMBSTONES}/", data)

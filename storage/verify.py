@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from storage import layout, schema
-from storage.digest import sha256_file, sha256_value
+from storage.digest import sha256_file
 from storage.errors import DamagedRun, UserError
 from storage.files import Files
 from storage.inventory import Named, Recorded, attempts, noised_videos
 from storage.records import Sample
-from storage.run import Identity
+from storage.run import Identity, decode_settings
 from storage.samples import data_digest
 from storage.schema import from_table
 from storage.shards import parquet_bytes, parquet_table, stage_key
@@ -108,10 +108,7 @@ class _Verification:
             path = f"{layout.SETTINGS}/{name}"
             yield path
             try:
-                body = json.loads(self.files.read(path))
-                if body.pop("seal") != sha256_value(body):
-                    raise ValueError("its contents differ from its seal")
-                self.settings.append({stage: StageSettings(**value) for stage, value in body["stages"].items()})
+                self.settings.append(decode_settings(self.files.read(path)).stages)
             except FileNotFoundError:
                 pass
             except (ValueError, TypeError, KeyError, AttributeError) as error:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from storage import layout, schema
+from storage import layout
 from storage.run import Run
 
 TEMPLATE = Path(__file__).with_name("views.sql")
@@ -18,8 +18,11 @@ def views_sql(run: Run, name_file: Callable[[str], str], question: str = "") -> 
     Creating a view opens every file that it reads: with a `question` only the views that it names, and those that they
     are made of, are there; all of them if it names none.
     """
-    parts = {table: _sql_list([name_file(path) for path in table_files(run, table)]) for table in schema.TABLES}
-    values = {**parts, "stages": _stage_rows(run)}
+
+    def value(placeholder: re.Match[str]) -> str:
+        table = placeholder[1]
+        return _stage_rows(run) if table == "stages" else _sql_list(map(name_file, table_files(run, table)))
+
     header, *statements = re.split(r"(?=^create or replace view )", TEMPLATE.read_text(encoding="utf-8"), flags=re.M)
     needed = set(re.findall(r"\w+", question.lower()))
     if not needed & {_name(statement) for statement in statements}:
@@ -28,7 +31,7 @@ def views_sql(run: Run, name_file: Callable[[str], str], question: str = "") -> 
     for statement in reversed(statements):  # a view reads only views before it
         if _name(statement) in needed:
             needed |= set(re.findall(r"\w+", statement))
-            chosen.insert(0, re.sub(r"\{(\w+)\}", lambda name: values[name[1]], statement))
+            chosen.insert(0, re.sub(r"\{(\w+)\}", value, statement))
     return header + "".join(chosen)
 
 
@@ -67,5 +70,5 @@ def _stage_rows(run: Run) -> str:
     return ",\n    ".join(rows)
 
 
-def _sql_list(paths: list[str]) -> str:
+def _sql_list(paths: Iterable[str]) -> str:
     return "[" + ", ".join("'" + path.replace("'", "''") + "'" for path in paths) + "]"

@@ -2,6 +2,7 @@
 
 import io
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,26 +11,12 @@ import pytest
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads starve each other on two cores
 
 from rich.console import Console
+from small_run import SMALL, complete, complete_in_child
 
+from flows.cli import main
 from flows.config import load_config
-from flows.session import find_checkpoint, open_session
-from flows.stage_specs import schedule
-from flows.stages import run_stage
+from flows.session import find_checkpoint
 from storage.records import Rollout
-
-SMALL = [
-    "engine.type=deterministic",
-    "rounds=2",
-    "data.num_train=24",
-    "data.num_validation=6",
-    "select.samples_per_round=10",
-    "rollout.group_size=4",
-    "rollout.shard_size=4",
-    "difficulty.min_level=0.1",
-    "augment.num_traces=2",
-    "train.groups_per_batch=3",
-    "train.groups_per_forward=1",
-]
 
 
 @pytest.fixture(scope="session")
@@ -44,23 +31,33 @@ def console() -> Console:
 
 @pytest.fixture(scope="session")
 def small_config():
-    """Two rounds of ten samples on the deterministic engine; trains the shipped model for real."""
+    """Two rounds of ten samples; see small_run.SMALL."""
     return load_config("tiny", SMALL)
+
+
+@pytest.fixture(scope="session")
+def two_rounds(tmp_path_factory, small_config):
+    """The folder of a finished, undisturbed run of two rounds; copy it to change it."""
+    folder = tmp_path_factory.mktemp("two") / "run"
+    complete_in_child(folder, small_config)
+    return folder
 
 
 @pytest.fixture(scope="session")
 def three_rounds(tmp_path_factory, small_config):
     """The folder of a finished run of three rounds, with hints and noised videos; copy it to change it."""
     folder = tmp_path_factory.mktemp("three") / "run"
-    do_all(folder, small_config.model_copy(update={"rounds": 3}))
+    complete(folder, small_config.model_copy(update={"rounds": 3}))
     return folder
 
 
-def do_all(folder, config):
-    """Does what is missing of a run, without Prefect."""
-    with open_session(str(folder), config, Console(file=io.StringIO())) as session:
-        for name, round_index in schedule(config):
-            run_stage(session, name, round_index)
+def call(capture, *arguments):
+    """Runs the command in this process: exit code, standard output, standard error."""
+    sys.argv = ["deepvideo", *map(str, arguments)]
+    with pytest.raises(SystemExit) as end:
+        main()
+    out, err = capture.readouterr()
+    return end.value.code or 0, out, err
 
 
 def rollout_with(**fields) -> Rollout:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_flows_loop import complete, fork_server
+from small_run import complete_in_child
 
 from storage.query import query
 from storage.run import Run
@@ -21,10 +21,7 @@ MAY_BE_EMPTY = ("Attempts that no longer count", "Hard samples that got no hint"
 def finished(tmp_path_factory, small_config):
     folder = tmp_path_factory.mktemp("queries") / "run"
     config = small_config.model_copy(update={"rounds": 4})  # 24 samples, 10 a round: some come twice
-    child = fork_server.Process(target=complete, args=(folder, config))
-    child.start()
-    child.join()
-    assert child.exitcode == 0
+    complete_in_child(folder, config)
     write_views(Run.open(str(folder)))
     return folder
 

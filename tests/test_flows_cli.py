@@ -14,11 +14,10 @@ import time
 from pathlib import Path
 
 import av
+import conftest
 import pyarrow.parquet as pq
 import pytest
-from conftest import SMALL
-
-from flows.cli import main
+from small_run import SMALL
 
 ROOT = Path(__file__).parents[1]
 SETS = [part for override in SMALL for part in ("--set", override)]
@@ -26,13 +25,7 @@ SETS = [part for override in SMALL for part in ("--set", override)]
 
 def call(capfdbinary, *arguments):
     """Runs the command in this process: exit code, standard output (bytes), standard error."""
-    sys.argv = ["deepvideo", *map(str, arguments)]
-    code = 0
-    try:
-        main()
-    except SystemExit as end:
-        code = end.code or 0
-    out, err = capfdbinary.readouterr()
+    code, out, err = conftest.call(capfdbinary, *arguments)
     return code, out, err.decode()
 
 

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import psutil
 import pytest
-from conftest import SMALL
 from served import Served
+from small_run import SMALL
 
 from storage.run import Run
 

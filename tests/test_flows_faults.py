@@ -12,29 +12,18 @@ from pathlib import Path
 
 import libfaketime
 import pytest
-from test_flows_loop import complete, fork_server, tables
+from conftest import call
+from small_run import complete, complete_in_child, fork_server, tables
 
-from flows.cli import main
 from storage.run import Run
 
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory, small_config):
-    """An undisturbed run."""
-    folder = tmp_path_factory.mktemp("faults") / "run"
-    child = fork_server.Process(target=complete, args=(folder, small_config))
-    child.start()
-    child.join()
-    assert child.exitcode == 0
-    return folder
-
-
 @pytest.fixture
-def unfinished(finished, tmp_path):
+def unfinished(two_rounds, tmp_path):
     """A copy of it whose last training is still to be done."""
-    shutil.copytree(finished, tmp_path / "run")
+    shutil.copytree(two_rounds, tmp_path / "run")
     shutil.rmtree(tmp_path / "run/rounds/00001/train")
     shutil.rmtree(tmp_path / "run/rounds/00002")
     return tmp_path / "run"
@@ -57,14 +46,6 @@ def remount(folder, options):
     subprocess.run(["mount", "-o", f"remount,{options}", folder], check=True)
 
 
-def call(capfd, *arguments):
-    sys.argv = ["deepvideo", *map(str, arguments)]
-    with pytest.raises(SystemExit) as end:
-        main()
-    out, err = capfd.readouterr()
-    return end.value.code or 0, out, err
-
-
 def stage(capfd, folder, name, r, *more):
     return call(capfd, "stage", name, "--round", r, "--run-dir", folder, *more)
 
@@ -76,7 +57,7 @@ def one_line(err):
     return err
 
 
-def test_a_full_disk_loses_nothing_and_with_space_the_same_command_goes_on(capfd, unfinished, finished, tmp_path):
+def test_a_full_disk_loses_nothing_and_with_space_the_same_command_goes_on(capfd, unfinished, two_rounds, tmp_path):
     with disk(tmp_path / "disk", 512) as small:
         folder = small / "run"
         shutil.copytree(unfinished, folder)
@@ -91,7 +72,7 @@ def test_a_full_disk_loses_nothing_and_with_space_the_same_command_goes_on(capfd
         (small / "filler").unlink()
         for name, r in (("train", 1), ("evaluate", 2)):
             assert stage(capfd, folder, name, r)[0] == 0
-        assert tables(folder) == tables(finished)
+        assert tables(folder) == tables(two_rounds)
 
 
 def test_a_read_only_disk_can_be_read_and_says_that_it_cannot_be_written(capfd, unfinished, tmp_path):
@@ -124,23 +105,23 @@ def test_a_second_run_on_one_directory_names_the_first_whose_lock_dies_with_it(c
     assert stage(capfd, folder, "select", 0)[0] == 0  # the file of the lock is still there, its holder is not
 
 
-def test_a_clock_that_is_set_back_repeats_nothing(unfinished, finished, tmp_path):
+def test_a_clock_that_is_set_back_repeats_nothing(unfinished, two_rounds, tmp_path):
     library = next(Path(libfaketime.__file__).parent.rglob("libfaketime.so.1"))
     program = (
-        "import sys, time, pathlib; from conftest import SMALL; from flows.config import load_config\n"
-        "from test_flows_loop import complete; assert time.gmtime().tm_year < 2021, time.gmtime()\n"
+        "import sys, time, pathlib; from small_run import SMALL, complete; from flows.config import load_config\n"
+        " assert time.gmtime().tm_year < 2021, time.gmtime()\n"
         "print(complete(pathlib.Path(sys.argv[1]), load_config('tiny', SMALL)))"
     )
     past = {"LD_PRELOAD": str(library), "FAKETIME": "2020-01-01 00:00:00", "DONT_FAKE_MONOTONIC": "1"}
     result = subprocess.run(
         [sys.executable, "-c", program, str(unfinished)],
-        env={**os.environ, **past, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+        env={**os.environ, **past, "PYTHONPATH": f"{ROOT}:{ROOT / 'benchmarks'}"},
         capture_output=True,
         text=True,
         timeout=120,
     )
     assert result.stdout.strip() == "[('evaluate', 2), ('train', 1)]", result.stderr
-    assert tables(unfinished) == tables(finished)
+    assert tables(unfinished) == tables(two_rounds)
 
 
 def shard(folder, stage_name, r, table):
@@ -196,7 +177,7 @@ BROKEN = {
 @pytest.mark.parametrize("damage", ["halved", "flipped"])
 @pytest.mark.parametrize("kind", BROKEN)
 def test_a_damaged_record_is_named_with_a_remedy_that_works(
-    capfd, unfinished, finished, tmp_path, small_config, kind, damage
+    capfd, unfinished, two_rounds, tmp_path, small_config, kind, damage
 ):
     file = first(unfinished, BROKEN[kind])
     data = bytearray(file.read_bytes())
@@ -210,11 +191,8 @@ def test_a_damaged_record_is_named_with_a_remedy_that_works(
     assert file.name in one_line(err)
     assert "remove" in err
     shutil.rmtree(file.parent) if kind == "manifest" else file.unlink()
-    child = fork_server.Process(target=complete, args=(unfinished, small_config))
-    child.start()
-    child.join()
-    assert child.exitcode == 0
-    assert tables(unfinished) == tables(finished)
+    complete_in_child(unfinished, small_config)
+    assert tables(unfinished) == tables(two_rounds)
 
 
 def test_a_half_written_sidecar_is_named(capfd, unfinished):

@@ -1,51 +1,24 @@
 """The whole loop on the deterministic engine, without Prefect: done once, continued, killed, broken, told to change."""
 
-import multiprocessing
-import os
 import shutil
 from pathlib import Path
 
 import pytest
-from rich.console import Console
+from small_run import complete, tables
 
 from flows.config import ModelConfig, load_config
 from flows.session import open_session
-from flows.stage_specs import SPECS, schedule
+from flows.stage_specs import SPECS
 from flows.stages import run_stage
 from storage.errors import UserError
 from storage.query import query
 from storage.run import Run
-from storage.schema import TABLES
-
-fork_server = multiprocessing.get_context("forkserver")
-fork_server.set_forkserver_preload(["flows.session", "flows.stages", "trainer.train"])
-
-
-def complete(run_dir, config):
-    """Does what is missing of a run; returns the stages that were really done, as (name, round)."""
-    with open(os.devnull, "w") as nowhere, open_session(str(run_dir), config, Console(file=nowhere)) as session:
-        before = {manifest.folder for manifest in session.run.ledger.manifests()}
-        for name, round_index in schedule(config):
-            run_stage(session, name, round_index)
-        after = [manifest for manifest in session.run.ledger.manifests() if manifest.folder not in before]
-    return sorted((m.address.split("/")[1], int(m.address.split("/")[0])) for m in after)
-
-
-def tables(run_dir):
-    """Every table of a run as sorted text, video paths included: identical runs have identical tables."""
-    run = Run.open(str(run_dir))
-    return {name: sorted(map(str, query(run, f"from {name}").to_pylist())) for name in TABLES}
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, small_config):
+def finished(two_rounds):
     """An undisturbed run: its folder and its tables."""
-    folder = tmp_path_factory.mktemp("loop") / "run"
-    child = fork_server.Process(target=complete, args=(folder, small_config))
-    child.start()
-    child.join()
-    assert child.exitcode == 0
-    return folder, tables(folder)
+    return two_rounds, tables(two_rounds)
 
 
 def test_every_table_is_filled(finished):

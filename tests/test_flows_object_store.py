@@ -1,6 +1,5 @@
 """A whole run on an s3:// URL, against a real S3 protocol server: the same guarantees as on a disk."""
 
-import multiprocessing
 import os
 import signal
 import socket
@@ -11,10 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import boto3
 import pytest
+from conftest import call
 from rich.console import Console
-from test_flows_loop import complete, tables
+from served import free_port
+from small_run import complete, fork_server, tables
 
-from flows.cli import main
 from flows.session import open_session
 from flows.stages import run_stage
 from storage.errors import DamagedRun, UserError
@@ -23,7 +23,6 @@ from storage.query import query
 from storage.run import Run
 from storage.verify import verify
 
-fork_server = multiprocessing.get_context("forkserver")
 URL = "s3://bucket/run"
 
 
@@ -35,9 +34,7 @@ def listening(port):
 @pytest.fixture(scope="module")
 def s3():
     """A boto3 client of an S3 server with one bucket; the environment names it as a user's would."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     named = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
@@ -69,13 +66,6 @@ def keys(s3, prefix=""):
     return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
 
-def call(capfd, *arguments):
-    sys.argv = ["deepvideo", *map(str, arguments)]
-    with pytest.raises(SystemExit) as end:
-        main()
-    return end.value.code or 0, capfd.readouterr().out
-
-
 def continue_run(environment, url, config):
     os.environ.update(environment)
     complete(url, config)
@@ -96,13 +86,15 @@ def test_a_finished_run_is_not_repeated(finished, s3, small_config):
 
 
 def test_commands_work_on_a_url(finished, capfd):
-    code, out = call(capfd, "status", "--run-dir", finished)
+    code, out, _ = call(capfd, "status", "--run-dir", finished)
     assert (code, "2 of 2 rounds complete" in out) == (0, True)
-    code, out = call(capfd, "sql", "select count(*) as n from rollouts where pass = 'original'", "--run-dir", finished)
+    code, out, _ = call(
+        capfd, "sql", "select count(*) as n from rollouts where pass = 'original'", "--run-dir", finished
+    )
     assert (code, "80" in out) == (0, True)
-    code, out = call(capfd, "stage", "curate", "--round", "1", "--force", "--run-dir", finished)
+    code, out, _ = call(capfd, "stage", "curate", "--round", "1", "--force", "--run-dir", finished)
     assert (code, "attempt 1" in out) == (0, True)
-    code, out = call(capfd, "report", "--run-dir", finished)
+    code, out, _ = call(capfd, "report", "--run-dir", finished)
     assert (code, out.strip()) == (0, f"{finished}/report.html")
 
 

@@ -5,8 +5,8 @@ import importlib
 
 import asyncpg
 import pytest
-from conftest import SMALL
 from served import Served
+from small_run import SMALL
 
 
 @pytest.fixture

@@ -2,12 +2,10 @@
 
 import json
 import shutil
-import sys
 
 import pytest
-from test_flows_loop import complete, fork_server
+from conftest import call
 
-from flows.cli import main
 from storage import layout
 from storage.digest import sha256_bytes, sha256_value
 from storage.query import query
@@ -16,38 +14,24 @@ from storage.run import Run
 from storage.shards import parquet_bytes, read_records
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory, small_config):
-    folder = tmp_path_factory.mktemp("replay") / "run"
-    child = fork_server.Process(target=complete, args=(folder, small_config))
-    child.start()
-    child.join()
-    assert child.exitcode == 0
-    return folder
-
-
 def replay(capfd, folder, *arguments):
-    sys.argv = ["deepvideo", "replay", "--run-dir", str(folder), *map(str, arguments)]
-    with pytest.raises(SystemExit) as end:
-        main()
-    out, err = capfd.readouterr()
-    return end.value.code or 0, out, err
+    return call(capfd, "replay", "--run-dir", folder, *arguments)
 
 
-def test_the_last_step_of_the_last_round_comes_out_the_same(capfd, finished):
-    before = sorted(path for path in finished.rglob("*") if "logs" not in path.parts)
-    last = query(Run.open(str(finished)), "select max(step) as step from train_steps where round_index = 1")
+def test_the_last_step_of_the_last_round_comes_out_the_same(capfd, two_rounds):
+    before = sorted(path for path in two_rounds.rglob("*") if "logs" not in path.parts)
+    last = query(Run.open(str(two_rounds)), "select max(step) as step from train_steps where round_index = 1")
     step = last.to_pylist()[0]["step"]
-    code, out, _ = replay(capfd, finished, "--round", 1, "--step", step)
+    code, out, _ = replay(capfd, two_rounds, "--round", 1, "--step", step)
     assert (code, out.strip().splitlines()[-1]) in [(0, "identical")]
     assert len([line for line in out.splitlines() if line.strip()[:1].isdigit()]) == step + 1
-    assert sorted(path for path in finished.rglob("*") if "logs" not in path.parts) == before
+    assert sorted(path for path in two_rounds.rglob("*") if "logs" not in path.parts) == before
 
 
 @pytest.mark.parametrize(("name", "step"), [("loss", 1), ("grad_norm", 0)])
-def test_a_logged_figure_that_does_not_come_out_is_named(capfd, finished, tmp_path, name, step):
+def test_a_logged_figure_that_does_not_come_out_is_named(capfd, two_rounds, tmp_path, name, step):
     """The logged figure is changed and everything that vouches for it with it, as a faulty trainer would have."""
-    shutil.copytree(finished, tmp_path / "run")
+    shutil.copytree(two_rounds, tmp_path / "run")
     run = Run.open(str(tmp_path / "run"))
     manifest = run.ledger.current("00000/train")
     rows = [
@@ -76,7 +60,7 @@ def test_a_logged_figure_that_does_not_come_out_is_named(capfd, finished, tmp_pa
         (["--round", 0, "--step", 99], "there is no step 99"),
     ],
 )
-def test_what_cannot_be_replayed_says_why(capfd, finished, arguments, said):
-    code, _, err = replay(capfd, finished, *arguments)
+def test_what_cannot_be_replayed_says_why(capfd, two_rounds, arguments, said):
+    code, _, err = replay(capfd, two_rounds, *arguments)
     assert code == 2
     assert said in err

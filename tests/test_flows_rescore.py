@@ -1,35 +1,16 @@
 """`deepvideo rescore`: the same responses under other reward settings, without an engine."""
 
 import shutil
-import sys
 
 import pytest
-from test_flows_loop import complete, fork_server
+from conftest import call
+from small_run import complete_in_child
 
-from flows.cli import main
 from flows.config import resolve_config
 from storage.query import query
 from storage.run import Run
 
 HALF = "rewards.format_weight=0.5"
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory, small_config):
-    folder = tmp_path_factory.mktemp("rescore") / "run"
-    child = fork_server.Process(target=complete, args=(folder, small_config))
-    child.start()
-    child.join()
-    assert child.exitcode == 0
-    return folder
-
-
-def call(capfd, *arguments):
-    sys.argv = ["deepvideo", *map(str, arguments)]
-    with pytest.raises(SystemExit) as end:
-        main()
-    out, err = capfd.readouterr()
-    return end.value.code or 0, out, err
 
 
 def rows(folder, columns="* exclude (reward, max_reward)", table="rollouts"):
@@ -38,10 +19,10 @@ def rows(folder, columns="* exclude (reward, max_reward)", table="rollouts"):
 
 
 def test_rewards_change_and_nothing_else_and_run_goes_on_without_generating_again(
-    capfd, finished, tmp_path, small_config
+    capfd, two_rounds, tmp_path, small_config
 ):
     folder = tmp_path / "run"
-    shutil.copytree(finished, folder)
+    shutil.copytree(two_rounds, folder)
     before = rows(folder)
     code, out, _ = call(capfd, "rescore", "--round", 0, "--run-dir", folder, "--set", HALF)
     assert code == 0
@@ -55,10 +36,7 @@ def test_rewards_change_and_nothing_else_and_run_goes_on_without_generating_agai
     assert all(row["reward"] == 0.5 * row["reward_format"] + row["reward_accuracy"] for row in graded)
     assert {row["max_reward"] for row in graded} == {1.5}
     changed = resolve_config(small_config.model_dump(), [HALF], "test")
-    child = fork_server.Process(target=complete, args=(folder, changed))
-    child.start()
-    child.join()
-    assert child.exitcode == 0
+    complete_in_child(folder, changed)
     ledger = Run.open(str(folder)).ledger
     source = ledger.current("00000/rollout").info["rescored_from"]
     assert source.startswith("rounds/00000/rollout/")  # the run did not sample this stage again
@@ -76,9 +54,9 @@ def test_rewards_change_and_nothing_else_and_run_goes_on_without_generating_agai
         (["--round", 0, "--set", "rewards.format=2"], "did you mean rewards.format_weight?"),
     ],
 )
-def test_what_cannot_be_graded_again_says_why_and_changes_nothing(capfd, finished, arguments, said):
-    before = sorted(path for path in finished.rglob("*") if "logs" not in path.parts)
-    code, _, err = call(capfd, "rescore", "--run-dir", finished, *arguments)
+def test_what_cannot_be_graded_again_says_why_and_changes_nothing(capfd, two_rounds, arguments, said):
+    before = sorted(path for path in two_rounds.rglob("*") if "logs" not in path.parts)
+    code, _, err = call(capfd, "rescore", "--run-dir", two_rounds, *arguments)
     assert code == 2
     assert said in err
-    assert sorted(path for path in finished.rglob("*") if "logs" not in path.parts) == before
+    assert sorted(path for path in two_rounds.rglob("*") if "logs" not in path.parts) == before

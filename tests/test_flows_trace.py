@@ -8,8 +8,9 @@ from typer.testing import CliRunner
 from flows.cli import app
 from flows.config import RunConfig
 from flows.session import open_session
+from flows.stage_specs import state_of
 from flows.stages import run_stage
-from flows.status import state_of, status_table, summary
+from flows.status import status_table, summary
 from flows.trace import UnknownSample, trace
 from storage.lock import lock_holder, run_lock
 from storage.query import query

@@ -1,6 +1,7 @@
 """The house rules that a reader cannot see: who imports whom, what loads without torch, whose packages these are."""
 
 import ast
+import graphlib
 import importlib
 import re
 import subprocess
@@ -109,3 +110,18 @@ def test_the_readmes_file_map_names_every_file():
         place = path.relative_to(ROOT).as_posix()
         listed = any(fnmatch(path.name, name) or (name.endswith("/") and f"/{name}" in place) for name in named)
         assert listed or path.name == "__init__.py", f"{place} is not in the README's file map"
+
+
+def test_no_file_waits_for_itself_to_be_imported():
+    """Imports at a module's top level have no circle, so that any file can be the first one imported."""
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in SOURCES}
+    waits_for = {}
+    for name, path in names.items():
+        top = ast.parse(path.read_text(encoding="utf-8")).body
+        froms = [
+            (str(node.module), alias.name) for node in top if isinstance(node, ast.ImportFrom) for alias in node.names
+        ]
+        found = {f"{module}.{part}" if f"{module}.{part}" in names else module for module, part in froms}
+        found |= {alias.name for node in top if isinstance(node, ast.Import) for alias in node.names}
+        waits_for[name] = found & set(names)
+    assert len(list(graphlib.TopologicalSorter(waits_for).static_order())) == len(SOURCES)

@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import do_all
 from rich.console import Console
+from small_run import complete, tables
 from test_flows_trace import printed
 
 from flows.prune import plan
@@ -17,7 +17,6 @@ from storage.files import Files
 from storage.lock import run_lock
 from storage.query import query
 from storage.run import Run
-from storage.schema import TABLES
 from storage.tombstones import read_tombstones, write_tombstone
 from storage.verify import verify
 
@@ -41,10 +40,6 @@ def weights(run):
     return sorted({int(path.parts[-6]) for path in run.glob("rounds/*/train/*/*/*/model.safetensors")})
 
 
-def tables(run):
-    return {name: sorted(map(str, query(Run.open(str(run)), f"from {name}").to_pylist())) for name in TABLES}
-
-
 def states(run):
     return [(m.folder, m.digest) for m in Run.open(str(run)).ledger.manifests()]
 
@@ -64,13 +59,13 @@ def test_old_checkpoints_go_and_every_table_and_key_stays(run, config):
     assert report.pruned == len(read_tombstones(Files(run))) > 0
     assert "nothing is left to do" in printed("status", "--run-dir", run)
     assert "nothing to prune" in printed("prune", "--keep-last", 1, "--run-dir", run)
-    do_all(run, config)
+    complete(run, config)
     assert states(run) == held
 
 
 def test_a_run_goes_on_from_what_is_kept(run, config):
     printed("prune", "--keep-last", 1, "--run-dir", run)
-    do_all(run, config.model_copy(update={"rounds": 4}))
+    complete(run, config.model_copy(update={"rounds": 4}))
     assert weights(run) == [2, 3]
 
 
@@ -92,7 +87,7 @@ def test_an_evaluation_that_misses_keeps_its_policy(run, config):
 
 
 def test_noised_videos_of_old_rounds_go(run, config):
-    do_all(run, config.model_copy(update={"rounds": 4}))
+    complete(run, config.model_copy(update={"rounds": 4}))
     four = config.model_copy(update={"rounds": 4})
     used = query(
         Run.open(str(run)), "select round_index, video_path from augmentations where kind = 'noise'"

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.table import Table
 
 from flows.commands.options import RunDir
-from flows.config import RunConfig
+from flows.config import stored_config
 from flows.terminal import terminal
 
 MEGABYTE = 1e6
@@ -22,13 +20,14 @@ def prune(
 ) -> None:
     """Remove checkpoints, optimiser states and noised videos of old rounds; tables and what `run` needs are kept."""
     from flows.prune import Item, carry_out, plan
+    from flows.tables import narrow
     from storage.files import Files
     from storage.lock import run_lock
     from storage.run import Run
 
     def planned() -> tuple[Run, list[Item]]:
         run = Run.open(run_dir)
-        return run, plan(run, RunConfig.model_validate(run.settings.config), keep_last)
+        return run, plan(run, stored_config(run), keep_last)
 
     run, items = planned()
     tombstone = None
@@ -39,7 +38,7 @@ def prune(
     if not items:
         typer.echo(f"nothing to prune: only the last {keep_last} trained rounds, and what `run` still needs, are there")
         return
-    table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
+    table = narrow(None)
     for name in ("round", "what"):
         table.add_column(name)
     for name in ("number", "MB"):

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from flows.commands.options import RunDir
-from flows.config import RunConfig
+from flows.config import stored_config
 from flows.terminal import log_of, quiet, stderr_to, terminal
 
 
@@ -32,7 +32,7 @@ def replay(
 
     console = terminal()
     with stderr_to(log_of(run_dir)):
-        session = Session(run_dir, RunConfig.model_validate(Run.open(run_dir).settings.config), console)
+        session = Session(run_dir, stored_config(Run.open(run_dir)), console)
         with StageProgress(console, f"replay round {round_index}") as progress:
             found = replay_round(session, round_index, step, progress)
     console.print(replay_table(found))

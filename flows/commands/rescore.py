@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from flows.commands.options import RunDir, Sets
-from flows.config import resolve_config
+from flows.config import stored_config
 from flows.terminal import log_of, quiet, stderr_to, terminal
 
 
@@ -28,7 +28,7 @@ def rescore(
     from storage.views import write_views
 
     console, before = terminal(), Run.open(run_dir)
-    config = resolve_config(before.settings.config, overrides, run_dir)
+    config = stored_config(before, overrides)
     sources(before.under(run_settings(config)), config, round_index)  # refuses before the settings are stored
     current = [place for place in before.ledger.addresses() if before.ledger.current(place)]
     with stderr_to(log_of(run_dir)), open_session(run_dir, config, console, accept_changes=True) as session:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from flows.commands.options import RunDir
-from flows.config import RunConfig
+from flows.config import stored_config
 from flows.terminal import log_of, quiet, stderr_to, terminal
 from storage.errors import UserError
 
@@ -29,7 +29,7 @@ def stage(
 
     if name not in SPECS:
         raise UserError(f"{name}: no such stage; the stages are {', '.join(SPECS)}")
-    config = RunConfig.model_validate(Run.open(run_dir).settings.config)
+    config = stored_config(Run.open(run_dir))
     quiet()
     with stderr_to(log_of(run_dir)), open_session(run_dir, config, terminal()) as session:
         manifest = run_stage(session, name, round_index, force=force)

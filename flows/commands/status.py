@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from flows.commands.options import RunDir
-from flows.config import RunConfig
+from flows.config import stored_config
 from flows.terminal import terminal
 
 
@@ -15,7 +15,7 @@ def status(run_dir: RunDir = "runs/demo") -> None:
     from storage.run import Run
 
     found = Run.open(run_dir)
-    config = RunConfig.model_validate(found.settings.config)
+    config = stored_config(found)
     table, notes = status_table(found, config)
     terminal().print(table)
     for line in [*notes, *summary(found, config)]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import typer
-from rich import box
-from rich.table import Table
 
 from flows.commands.options import RunDir
 from flows.terminal import terminal
@@ -16,13 +14,14 @@ MAX_ORPHANS = 20
 def verify(run_dir: RunDir = "runs/demo") -> None:
     """Hash every file of a run again and name what is damaged, with the remedy; exit code 1 if anything is."""
     from flows.progress import StageProgress
+    from flows.tables import narrow
     from storage import verify as storage_verify
     from storage.files import Files
 
     console = terminal()
     with StageProgress(console, f"verify {run_dir}") as progress:
         report = storage_verify.verify(Files(run_dir), progress)
-    table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
+    table = narrow(None)
     table.add_column("checked")
     for name in ("files", "MB", "seconds", "MB/s"):
         table.add_column(name, justify="right")

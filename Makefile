@@ -23,7 +23,7 @@ demo: install
 	@$(VENV)/bin/deepvideo demo --run-dir runs/demo
 
 test: install
-	@$(VENV)/bin/python -m pytest -n 2 --dist loadfile -m "not slow and not gpu"
+	@$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not gpu"
 
 test-all: install
 	@$(VENV)/bin/python -m pytest -m "not gpu"

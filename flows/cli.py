@@ -5,9 +5,11 @@ from __future__ import annotations
 import atexit
 import errno
 import os
+import shutil
 import signal
 import sys
 import traceback
+from pathlib import Path
 
 import typer
 
@@ -72,25 +74,34 @@ def _outcome() -> tuple[int, str]:
 
 
 def _fault(error: BaseException) -> str:
-    log = terminal.logs[-1]
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with open(log, "a", encoding="utf-8") as file:
-        traceback.print_exc(file=file)
-    return f"fault: {type(error).__name__}: {' '.join(str(error).split())}; details in {log}"
+    text = f"fault: {type(error).__name__}: {' '.join(str(error).split())}"
+    for log in reversed(terminal.logs):  # the run's own, else the one of every command
+        try:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with open(log, "a", encoding="utf-8") as file:
+                traceback.print_exception(error, file=file)
+        except OSError:
+            continue
+        return f"{text}; details in {log}"
+    return f"{text}; no log can be written: {log}"
 
 
 def _disk_problem(error: BaseException | None) -> str:
-    """What is wrong with the run's disk and what to do about it; empty if that is not what went wrong."""
-    folder = terminal.logs[-1].parent.parent
+    """Which disk cannot be written, and what to do about it; empty if that is not what went wrong."""
     while error is not None:
-        text = str(error)
-        where = getattr(error, "filename", None) or folder
-        if getattr(error, "errno", None) == errno.ENOSPC or os.strerror(errno.ENOSPC) in text:
+        number, where = getattr(error, "errno", None), getattr(error, "filename", None)
+        if number == errno.ENOSPC or os.strerror(errno.ENOSPC) in str(error):
+            where = where or min(_places(), key=lambda place: shutil.disk_usage(place).free)
             return f"{where}: the disk is full; free some space and repeat the same command: what is committed is kept"
-        if getattr(error, "errno", None) in (errno.EROFS, errno.EACCES, errno.EPERM):
-            return f"{where}: {text.split('] ')[-1].split(':')[0]}; make {folder} writable, or choose another --run-dir"
-        error = error.__cause__ or error.__context__
+        if number in (errno.EROFS, errno.EACCES, errno.EPERM) and where:
+            return f"{where}: {os.strerror(number)}; make it writable, or choose another --run-dir"
+        error = error.__cause__
     return ""
+
+
+def _places() -> set[Path]:
+    """Folders that a command writes to: where its logs lie, the run's among them, and the temporary folder."""
+    return {next(parent for parent in log.parents if parent.exists()) for log in terminal.logs}
 
 
 if __name__ == "__main__":

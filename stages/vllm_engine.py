@@ -92,7 +92,7 @@ class VllmEngine:
         if _on_cpu():
             self._llm.llm_engine.engine_core.shutdown()
             self._llm = None
-            gc.collect()
+            _forget_engine()
         else:
             self._llm.sleep(level=2)
 
@@ -140,6 +140,17 @@ def _on_cpu() -> bool:
     from vllm.platforms import current_platform
 
     return bool(current_platform.is_cpu())
+
+
+def _forget_engine() -> None:
+    """Empties three caches of vLLM 0.32 that keep the processor and tokenizers of engines that are gone."""
+    from vllm.multimodal.processing.processor import cached_encode
+    from vllm.transformers_utils.processor import cached_get_processor
+    from vllm.utils.func_utils import _supports_kw
+
+    for cache in (cached_encode, cached_get_processor, _supports_kw):
+        cache.cache_clear()
+    gc.collect()
 
 
 def _generation(output: Any) -> Generation:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from storage import layout
 from storage.errors import DamagedRun
 from storage.files import Files
+from storage.seal import unsealed
 from storage.shards import Manifest, attempt_places, parquet_table, read_manifest
 
 
@@ -67,8 +67,8 @@ def read_attempt(files: Files, folder: str) -> Recorded:
         found.manifest = read_manifest(files, folder)
         found.shards = [named for shard in found.manifest.shards for named in _shards(folder, shard)]
         found.outputs = [Named(path, sha256) for path, sha256 in found.manifest.output_files().items()]
-    except (DamagedRun, ValueError, TypeError, KeyError, AttributeError) as error:
-        found.problems[path] = f"not a manifest ({error.__cause__ or error})"
+    except DamagedRun as error:
+        found.problems[path] = f"not a manifest ({error.__cause__})"
         return found
     for index, shard in enumerate(found.manifest.shards):
         name = layout.sidecar_name(index)
@@ -84,14 +84,12 @@ def _read_note(files: Files, name: str, found: Recorded, sidecars: dict[str, Any
     path = f"{found.folder}/{name}"
     found.records.append(path)
     try:
-        body = json.loads(files.read(path))
-        if name.startswith(layout.FAILURE):
-            str(body["reason"])
-        else:
+        body = unsealed(files.read(path))
+        if not name.startswith(layout.FAILURE):
             found.shards += _shards(found.folder, body)
             sidecars[name] = body
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        found.problems[path] = f"not a record ({type(error).__name__})"
+    except ValueError as error:
+        found.problems[path] = f"not a record ({error})"
 
 
 def noised_videos(files: Files, attempt: Recorded) -> dict[str, str]:

@@ -28,11 +28,6 @@ MANIFEST = "manifest.json"
 FAILURE = "failure"
 
 
-def settings_file(index: int) -> str:
-    """The path of the `index`-th resolved settings."""
-    return f"{SETTINGS}/{index:05d}.json"
-
-
 def round_name(round_index: int) -> str:
     """A round as a folder name: five digits."""
     return f"{round_index:05d}"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from storage import layout, schema, shards
-from storage.digest import canonical_json, sha256_value
+from storage.digest import sha256_value
 from storage.errors import DamagedRun, UserError
 from storage.files import Files
+from storage.seal import sealed, unsealed
 from storage.shards import Attempt, Manifest
 from storage.staleness import Ledger, StageSettings
 
@@ -52,9 +52,10 @@ class Run:
     def open(cls, url: str) -> Run:
         """The run at `url`; UserError if there is none."""
         files = Files(url)
-        for path in (layout.IDENTITY, layout.settings_file(0)):  # written in this order
-            if not files.exists(path):
-                raise UserError(f"{url}: no run is there ({path} is missing); start one with: deepvideo run CONFIG")
+        missing = "" if files.names(layout.SETTINGS) else layout.SETTINGS
+        missing = missing if files.exists(layout.IDENTITY) else layout.IDENTITY  # written in this order
+        if missing:
+            raise UserError(f"{url}: no run is there ({missing} is missing); start one with: deepvideo run CONFIG")
         return cls(files, _read_identity(files), _read_settings(files))
 
     @classmethod
@@ -69,7 +70,7 @@ class Run:
         for table in schema.TABLES:
             if not files.exists(layout.empty_table(table)):
                 files.create(layout.empty_table(table), shards.parquet_bytes(table, []))
-        files.create(layout.IDENTITY, canonical_json(vars(identity)))
+        files.create(layout.IDENTITY, sealed(vars(identity)))
         found = _read_identity(files)
         if found != identity:
             changed = [name for name in vars(identity) if getattr(identity, name) != getattr(found, name)]
@@ -77,7 +78,7 @@ class Run:
                 f"{url}: holds another run (its {', '.join(changed)} differ); "
                 "data, initial policy and seed are a run's identity: choose another --run-dir or restore them"
             )
-        if not files.exists(layout.settings_file(0)):
+        if not files.names(layout.SETTINGS):
             files.create_next(f"{layout.SETTINGS}/", _encode(settings))
             return cls(files, identity, settings)
         run = cls(files, identity, _read_settings(files))
@@ -120,8 +121,8 @@ class Run:
 
 def _read_identity(files: Files) -> Identity:
     try:
-        return Identity(**json.loads(files.read(layout.IDENTITY)))
-    except (ValueError, TypeError) as error:
+        return Identity(**unsealed(files.read(layout.IDENTITY)))
+    except ValueError as error:
         raise DamagedRun(
             f"{files.full(layout.IDENTITY)}: not a run's identity ({error}); bring it back from a copy"
         ) from error
@@ -131,7 +132,7 @@ def _read_settings(files: Files) -> Settings:
     path = f"{layout.SETTINGS}/{files.names(layout.SETTINGS)[-1]}"
     try:
         return decode_settings(files.read(path))
-    except (ValueError, TypeError, KeyError) as error:
+    except ValueError as error:
         raise DamagedRun(
             f"{files.full(path)}: not the settings that were written ({error}); remove it: the settings before it, "
             "or those that the next run is given, count"
@@ -140,12 +141,10 @@ def _read_settings(files: Files) -> Settings:
 
 def _encode(settings: Settings) -> bytes:
     body = {"config": settings.config, "stages": {name: vars(value) for name, value in settings.stages.items()}}
-    return json.dumps({**body, "seal": sha256_value(body)}, indent=1, sort_keys=True).encode()
+    return sealed(body)
 
 
 def decode_settings(data: bytes) -> Settings:
-    """The settings in the bytes of their file; ValueError, TypeError or KeyError if they are not as written."""
-    body = json.loads(data)
-    if body.pop("seal") != sha256_value(body):
-        raise ValueError("its contents differ from its seal")
+    """The settings in the bytes of their file; ValueError if they are not as written."""
+    body = unsealed(data)
     return Settings(body["config"], {name: StageSettings(**value) for name, value in body["stages"].items()})

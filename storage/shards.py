@@ -9,7 +9,6 @@ open what the manifest lists, never a glob.
 from __future__ import annotations
 
 import io
-import json
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ from storage import layout, schema
 from storage.digest import KEY_LENGTH, sha256_bytes, sha256_file, sha256_value
 from storage.errors import DamagedRun
 from storage.files import Files
+from storage.seal import sealed, unsealed
 
 R = TypeVar("R")
 _DENSE = {"engine_logprobs", "old_logps", "ref_logps"}  # nearly every value differs: a dictionary only costs
@@ -116,14 +116,14 @@ class Attempt:
             name = f"{table}-{index:05d}-{uuid.uuid4().hex[:12]}.parquet"
             self.files.create(f"{self.folder}/{name}", data)
             parts[table] = {"file": name, "rows": len(rows), "bytes": len(data), "sha256": sha256_bytes(data)}
-        self.files.create(f"{self.folder}/{layout.sidecar_name(index)}", _json(parts))
+        self.files.create(f"{self.folder}/{layout.sidecar_name(index)}", sealed(parts))
 
     def shard(self, index: int) -> dict[str, dict[str, Any]]:
         """What shard `index` committed, by table; DamagedRun if its sidecar cannot be read as one."""
         path = f"{self.folder}/{layout.sidecar_name(index)}"
         try:
-            return dict(json.loads(self.files.read(path)))
-        except (ValueError, TypeError) as error:
+            return unsealed(self.files.read(path))
+        except ValueError as error:
             raise DamagedRun(
                 f"{self.files.full(path)}: not a shard's record ({error}); remove it and run again"
             ) from error
@@ -144,7 +144,7 @@ class Attempt:
 
     def fail(self, reason: str) -> None:
         """Leaves the reason for which this attempt stopped; the latest one, by number, is the one shown."""
-        self.files.create_next(f"{self.folder}/{layout.FAILURE}-", _json({"reason": reason}))
+        self.files.create_next(f"{self.folder}/{layout.FAILURE}-", sealed({"reason": reason}))
 
     def commit(self, num_shards: int, versions: Mapping[str, str]) -> Manifest:
         """Ends the attempt: its manifest, listing shards 0 .. num_shards - 1, is written last and create-only."""
@@ -162,7 +162,7 @@ class Attempt:
             "files": self.outputs,
             "info": self.info,
         }
-        self.files.create(f"{self.folder}/{layout.MANIFEST}", _json({**body, "seal": sha256_value(body)}))
+        self.files.create(f"{self.folder}/{layout.MANIFEST}", sealed(body))
         return read_manifest(self.files, self.folder)
 
 
@@ -192,15 +192,21 @@ def read_manifest(files: Files, folder: str) -> Manifest:
     """The manifest of a complete attempt; DamagedRun if it cannot be read as one."""
     path = f"{folder}/{layout.MANIFEST}"
     try:
-        body = json.loads(files.read(path))
-        if body.pop("seal") != sha256_value(body):
-            raise ValueError("its contents differ from its seal")
-        body.pop("schema_version")
-        return Manifest(**body)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        body = unsealed(files.read(path))
+    except ValueError as error:
         raise DamagedRun(
             f"{files.full(path)}: not a manifest ({error}); remove its attempt folder and run again"
         ) from error
+    body.pop("schema_version")
+    return Manifest(**body)
+
+
+def read_failure(files: Files, path: str) -> str:
+    """The reason that `Attempt.fail` left at `path`; DamagedRun if it cannot be read."""
+    try:
+        return str(unsealed(files.read(path))["reason"])
+    except ValueError as error:
+        raise DamagedRun(f"{files.full(path)}: not the reason of a failure ({error}); remove it") from error
 
 
 def read_records(files: Files, record: type[R], table: str, manifest: Manifest) -> Iterator[R]:
@@ -248,7 +254,3 @@ def parquet_bytes(table: str, rows: Sequence[Any]) -> bytes:
     compression: dict[str, Any] = {"compression": "zstd", "compression_level": 3, "use_dictionary": encoded}
     pq.write_table(arrow, buffer, row_group_size=8192, write_page_checksum=True, **compression)
     return buffer.getvalue()
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, indent=1, sort_keys=True).encode()

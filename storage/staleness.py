@@ -6,14 +6,13 @@ recorded has that same digest today. Of several such attempts (`--force`) the hi
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from storage import layout
 from storage.files import Files
-from storage.shards import Manifest, attempt_places, read_manifest
+from storage.shards import Manifest, attempt_places, read_failure, read_manifest
 
 State = Literal["done", "stale", "failed", "unfinished", "missing"]
 
@@ -88,7 +87,7 @@ class Ledger:
         for folder in self._tried(address, key):
             notes = [name for name in self._files.names(folder) if name.startswith(layout.FAILURE)]
             if notes:
-                return "failed", str(json.loads(self._files.read(f"{folder}/{notes[-1]}"))["reason"])
+                return "failed", read_failure(self._files, f"{folder}/{notes[-1]}")
             return "unfinished", ""
         return ("stale", "") if address in self._complete else ("missing", "")
 

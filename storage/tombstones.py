@@ -6,13 +6,13 @@ needed again, and its absence is damage.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from storage import layout
 from storage.errors import DamagedRun
 from storage.files import Files
+from storage.seal import sealed, unsealed
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,11 @@ def read_tombstones(files: Files) -> dict[str, Grave]:
 def read_tombstone(files: Files, path: str) -> list[Grave]:
     """The graves that one tombstone lists; DamagedRun if it cannot be read as a tombstone."""
     try:
-        return [Grave(**entry) for entry in json.loads(files.read(path))["removed"]]
-    except (ValueError, TypeError, KeyError) as error:
+        return [Grave(**entry) for entry in unsealed(files.read(path))["removed"]]
+    except ValueError as error:
         raise DamagedRun(f"{files.full(path)}: not a tombstone ({error}); restore it from a copy of the run") from error
 
 
 def write_tombstone(files: Files, graves: Sequence[Grave]) -> str:
     """Writes the next tombstone and returns its path."""
-    data = json.dumps({"removed": [asdict(grave) for grave in graves]}, indent=1, sort_keys=True).encode()
-    return files.create_next(f"{layout.TOMBSTONES}/", data)
+    return files.create_next(f"{layout.TOMBSTONES}/", sealed({"removed": [asdict(grave) for grave in graves]}))

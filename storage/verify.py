@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from storage.records import Sample
 from storage.run import Identity, decode_settings
 from storage.samples import data_digest
 from storage.schema import from_table
+from storage.seal import unsealed
 from storage.shards import parquet_bytes, parquet_table, stage_key
 from storage.staleness import StageSettings
 from storage.tombstones import Grave, read_tombstone, read_tombstones
@@ -97,24 +97,21 @@ class _Verification:
         """The identity, every version of the settings, the tombstones, the empty tables."""
         yield layout.IDENTITY
         try:
-            self.identity = Identity(**json.loads(self.files.read(layout.IDENTITY)))
-            str(self.identity.run_id)
+            self.identity = Identity(**unsealed(self.files.read(layout.IDENTITY)))
         except FileNotFoundError:
             pass  # the count says so
-        except (ValueError, TypeError) as error:
-            self._damage(layout.IDENTITY, f"not an identity ({type(error).__name__})", FROM_A_COPY)
+        except ValueError as error:
+            self._damage(layout.IDENTITY, f"not an identity ({error})", FROM_A_COPY)
         names = self.files.names(layout.SETTINGS)
-        for name in names or [layout.settings_file(0).rsplit("/", 1)[1]]:
+        if not names:
+            self._damage(layout.SETTINGS, "holds no settings", FROM_A_COPY)
+        for name in names:
             path = f"{layout.SETTINGS}/{name}"
             yield path
             try:
                 self.settings.append(decode_settings(self.files.read(path)).stages)
-            except FileNotFoundError:
-                pass
-            except (ValueError, TypeError, KeyError, AttributeError) as error:
-                self._damage(
-                    path, f"not settings, or not those that were written ({type(error).__name__})", FROM_A_COPY
-                )
+            except ValueError as error:
+                self._damage(path, f"not the settings that were written ({error})", FROM_A_COPY)
         for name in self.files.names(layout.TOMBSTONES):
             path = f"{layout.TOMBSTONES}/{name}"
             yield path

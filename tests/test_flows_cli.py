@@ -2,6 +2,7 @@
 
 import base64
 import csv
+import errno
 import io
 import json
 import os
@@ -18,6 +19,9 @@ import conftest
 import pyarrow.parquet as pq
 import pytest
 from small_run import SMALL
+
+from flows import terminal
+from flows.cli import _disk_problem, _fault
 
 ROOT = Path(__file__).parents[1]
 SETS = [part for override in SMALL for part in ("--set", override)]
@@ -154,3 +158,24 @@ def test_an_interrupted_run_continues_with_the_same_command(tmp_path):
     assert "round 0 rollout" in out
     assert "round 0 rollout:" not in again.stdout
     assert "round 1 train: done" in again.stdout
+
+
+def test_a_fault_that_no_log_can_take_is_still_one_line(monkeypatch, tmp_path):
+    (tmp_path / "a file").touch()
+    nowhere = tmp_path / "a file" / "deepvideo.log"
+    monkeypatch.setattr(terminal, "logs", [nowhere])
+    assert _fault(RuntimeError("two\nlines")) == f"fault: RuntimeError: two lines; no log can be written: {nowhere}"
+    monkeypatch.setattr(terminal, "logs", [tmp_path / "deepvideo.log", nowhere])
+    assert _fault(RuntimeError("x")).endswith(f"details in {tmp_path / 'deepvideo.log'}")
+    assert "RuntimeError: x" in (tmp_path / "deepvideo.log").read_text()
+
+
+def test_the_disk_is_blamed_only_for_what_it_did():
+    denied = PermissionError(errno.EACCES, "denied", "/somewhere/file")
+    assert "/somewhere/file: Permission denied; make it writable" in _disk_problem(denied)
+    unrelated = ValueError("of another kind")
+    unrelated.__context__ = denied  # raised while that was handled
+    assert _disk_problem(unrelated) == ""
+    wrapped = RuntimeError("could not save")
+    wrapped.__cause__ = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/full/file")
+    assert _disk_problem(wrapped).startswith("/full/file: the disk is full")

@@ -46,6 +46,12 @@ def remount(folder, options):
     subprocess.run(["mount", "-o", f"remount,{options}", folder], check=True)
 
 
+def fill(folder, left):
+    """Takes all of the disk's space but `left` bytes."""
+    with open(folder / "filler", "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(folder).free - left)
+
+
 def stage(capfd, folder, name, r, *more):
     return call(capfd, "stage", name, "--round", r, "--run-dir", folder, *more)
 
@@ -57,21 +63,25 @@ def one_line(err):
     return err
 
 
-def test_a_full_disk_loses_nothing_and_with_space_the_same_command_goes_on(capfd, unfinished, two_rounds, tmp_path):
+@pytest.mark.parametrize(("name", "r", "left"), [("train", 1, 3 * 2**20), ("rollout", 1, 2**14), ("select", 0, 0)])
+def test_a_full_disk_loses_nothing_and_with_space_the_same_command_goes_on(
+    capfd, unfinished, two_rounds, tmp_path, name, r, left
+):
+    """The checkpoint alone is 7 MB; a shard of rollouts is larger than what is left for it; then no byte is left."""
     with disk(tmp_path / "disk", 512) as small:
         folder = small / "run"
         shutil.copytree(unfinished, folder)
         committed = {path: path.read_bytes() for path in folder.glob("rounds/*/*/*/*/*") if path.is_file()}
-        free = shutil.disk_usage(small).free
-        (small / "filler").write_bytes(bytes(free - 3 * 2**20))  # the checkpoint alone is 7 MB
-        code, _, err = stage(capfd, folder, "train", 1)
+        current = Run.open(str(folder)).ledger.current(f"{r:05d}/{name}")
+        fill(small, left)
+        code, _, err = stage(capfd, folder, name, r, "--force")
         assert code == 1
         assert "the disk is full; free some space and repeat the same command" in one_line(err)
         assert {path: path.read_bytes() for path in committed} == committed
-        assert Run.open(str(folder)).ledger.current("00001/train") is None
+        assert Run.open(str(folder)).ledger.current(f"{r:05d}/{name}") == current
         (small / "filler").unlink()
-        for name, r in (("train", 1), ("evaluate", 2)):
-            assert stage(capfd, folder, name, r)[0] == 0
+        for again in ((name, r, "--force"), ("train", 1), ("evaluate", 2)):
+            assert stage(capfd, folder, *again)[0] == 0
         assert tables(folder) == tables(two_rounds)
 
 
@@ -82,7 +92,7 @@ def test_a_read_only_disk_can_be_read_and_says_that_it_cannot_be_written(capfd, 
         remount(small, "ro")
         code, _, err = stage(capfd, folder, "train", 1)
         assert code == 1
-        assert "Read-only file system; make" in one_line(err)
+        assert "Read-only file system; make it writable" in one_line(err)
         code, out, _ = call(capfd, "status", "--run-dir", folder)
         assert (code, "next: train of round 1" in out) == (0, True)
         code, out, _ = call(capfd, "sql", "select count(*) as n from rollouts", "--run-dir", folder)
@@ -109,7 +119,7 @@ def test_a_clock_that_is_set_back_repeats_nothing(unfinished, two_rounds, tmp_pa
     library = next(Path(libfaketime.__file__).parent.rglob("libfaketime.so.1"))
     program = (
         "import sys, time, pathlib; from small_run import SMALL, complete; from flows.config import load_config\n"
-        " assert time.gmtime().tm_year < 2021, time.gmtime()\n"
+        "assert time.gmtime().tm_year < 2021, time.gmtime()\n"
         "print(complete(pathlib.Path(sys.argv[1]), load_config('tiny', SMALL)))"
     )
     past = {"LD_PRELOAD": str(library), "FAKETIME": "2020-01-01 00:00:00", "DONT_FAKE_MONOTONIC": "1"}
@@ -195,10 +205,13 @@ def test_a_damaged_record_is_named_with_a_remedy_that_works(
     assert tables(unfinished) == tables(two_rounds)
 
 
-def test_a_half_written_sidecar_is_named(capfd, unfinished):
+@pytest.mark.parametrize("damage", ["halved", "flipped"])
+def test_a_damaged_sidecar_is_named(capfd, unfinished, damage):
     file = first(unfinished, "rounds/00000/rollout/*/0/shard-00001.json")
     (file.parent / "manifest.json").unlink()
-    file.write_bytes(file.read_bytes()[:40])
+    text = file.read_text()
+    assert '"rows": 16' in text
+    file.write_text(text[:40] if damage == "halved" else text.replace('"rows": 16', '"rows": 17'))
     code, _, err = stage(capfd, unfinished, "rollout", 0)
     assert code == 1
     assert file.name in one_line(err)

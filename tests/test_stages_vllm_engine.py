@@ -3,6 +3,7 @@
 One process, one engine: the tests share it and run in the order of the file.
 """
 
+import gc
 import itertools
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from transformers import PreTrainedTokenizerBase, ProcessorMixin
 
 from flows.config import load_config
 from stages.engine import EngineError, Policy
@@ -149,3 +151,20 @@ def test_a_checkpoint_with_the_probe_of_another_is_refused(config, engine, polic
     with pytest.raises(EngineError, match="probe"):
         engine.load(Policy(folder, folder / PROBE_FILE, 1))
     engine.load(policies[0])
+
+
+def test_an_engine_that_is_gone_leaves_no_processor_and_no_tokenizer(config, engine, processor, policies, samples):
+    """Each kept 0.5 MiB; benchmarks/engine_rebuilds.py measures two hundred builds."""
+
+    def alive():
+        gc.collect()
+        return sum(isinstance(found, ProcessorMixin | PreTrainedTokenizerBase) for found in gc.get_objects())
+
+    engine.release()
+    before = alive()
+    for policy in policies:
+        engine.load(policy)
+        rolled_out(config, engine, processor, policy, samples[:1])
+    assert alive() > before
+    engine.release()
+    assert alive() == before

@@ -143,12 +143,13 @@ def _on_cpu() -> bool:
 
 
 def _forget_engine() -> None:
-    """Empties three caches of vLLM 0.32 that keep the processor and tokenizers of engines that are gone."""
+    """Empties the caches of vLLM 0.32 that keep processors and tokenizers of engines that are gone."""
     from vllm.multimodal.processing.processor import cached_encode
-    from vllm.transformers_utils.processor import cached_get_processor
+    from vllm.tokenizers.registry import cached_get_tokenizer
+    from vllm.transformers_utils.processor import cached_get_processor, get_processor_kwargs_type
     from vllm.utils.func_utils import _supports_kw
 
-    for cache in (cached_encode, cached_get_processor, _supports_kw):
+    for cache in (cached_encode, cached_get_tokenizer, cached_get_processor, get_processor_kwargs_type, _supports_kw):
         cache.cache_clear()
     gc.collect()
 

@@ -31,6 +31,7 @@ from storage.files import Files
 from storage.groups import group_rewards
 from storage.layout import address
 from storage.records import Rollout
+from storage.seal import sealed
 from storage.shards import Attempt, Manifest
 from storage.staleness import Ledger, StageSettings
 
@@ -55,7 +56,7 @@ def history(files: Files, num_rollouts: int) -> list[Manifest]:
         data = sink.getvalue().to_pybytes()
         files.create(f"{attempt.folder}/rollouts.parquet", data)
         part = {"file": "rollouts.parquet", "rows": len(table), "bytes": len(data), "sha256": shards.sha256_bytes(data)}
-        files.create(f"{attempt.folder}/shard-00000.json", json.dumps({"rollouts": part}).encode())
+        files.create(f"{attempt.folder}/shard-00000.json", sealed({"rollouts": part}))
         manifests.append(attempt.commit(1, {}))
     return manifests
 

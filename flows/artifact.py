@@ -6,7 +6,8 @@ from typing import Any
 
 from prefect.artifacts import create_markdown_artifact
 
-from flows.pictures import data_url, difficulty_histogram
+from flows.report.chart import data_url
+from flows.report.difficulty import difficulty_of_round
 from storage.query import query
 from storage.run import Run
 
@@ -15,7 +16,8 @@ def publish_round(run: Run, round_index: int) -> None:
     """Publishes the artifact `round-<run_id>-<round>`."""
     row = query(run, f"select * from rounds where round_index = {round_index}").to_pylist()[0]
     cells = "\n".join(f"| {name} | {_text(value)} |" for name, value in row.items())
-    picture = data_url(difficulty_histogram(run, round_index))
+    figure = difficulty_of_round(round_index).figure(run)
+    picture = data_url(figure) if figure else ""
     markdown = (
         f"# Round {round_index}\n\n| | |\n|---|---|\n{cells}\n\n![Difficulty of the round's samples]({picture})\n"
     )

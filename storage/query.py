@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import duckdb
@@ -73,4 +74,4 @@ def _distinct_names(result: pa.Table) -> pa.Table:
 
 
 def _first_line(error: Exception) -> str:
-    return " ".join(str(error).split("\n\n")[0].split())
+    return " ".join(re.split(r"\n\n|Candidate functions:", str(error))[0].split())

@@ -1,5 +1,5 @@
 -- The tables of a run, for any DuckDB shell. `storage/views.py` fills in each {table} with the shards that current,
--- non-stale attempts list; a run's own copy is RUN/views.sql: cd RUN && duckdb -init views.sql
+-- non-stale attempts list. A run's own copy is RUN/views.sql: cd RUN && duckdb -init views.sql
 
 create or replace view samples        as select * from read_parquet({samples}, union_by_name = true);
 create or replace view selected       as select * from read_parquet({selected}, union_by_name = true);

@@ -342,6 +342,12 @@ print(json.dumps(found, default=str))
     assert len(expected["rollouts"]) == 22
 
 
+def test_views_sql_survives_a_shell_that_splits_it_at_every_semicolon(done: Run) -> None:
+    """As harlequin does: a semicolon in a comment would leave a piece without a statement."""
+    pieces = [piece for piece in done.files.read(layout.VIEWS).decode().split(";") if piece.strip()]
+    assert [len(duckdb.extract_statements(piece)) for piece in pieces] == [1] * len(VIEWS)
+
+
 def test_write_views_replaces_the_file_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
     run = empty_run(str(tmp_path))
     write_views(run)

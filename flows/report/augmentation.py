@@ -22,7 +22,9 @@ def _effects(figure: Figure, rows: Rows) -> None:
         )  # fmt: skip
         for row in shown:
             axes.annotate(f"{row['samples']}", (row["level"], row["high"]), ha="center", va="bottom", fontsize="small")
-        axes.set(title=f"{kind} ({sum(column(shown, 'samples'))} samples)", xlabel="level", xlim=(0, 1), xticks=(0, 0.5, 1))
+        axes.set(
+            title=f"{kind} ({sum(column(shown, 'samples'))} samples)", xlabel="level", xlim=(0, 1), xticks=(0, 0.5, 1)
+        )
         axes.margins(y=0.15)
     figure.axes[0].set_ylabel("reward, augmented - control")
 

@@ -16,7 +16,7 @@ from storage.query import query
 from storage.run import Run
 from storage.so_far import PassSoFar, RewardsSoFar
 
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 180.0
 """How long the process that had the lock may be between two holds of it: `deepvideo run` starts Prefect there."""
 MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 5.0
 SHARE_OF_TIME = 0.1
@@ -59,15 +59,16 @@ class Watcher:
         self._rewards = RewardsSoFar(self._files)
 
     def looks(self) -> Iterator[Look]:
-        """One look after the other, until the run is complete or nobody works on it."""
-        seen = time.monotonic()
+        """One look after the other, until the run is complete or, at two of them, nobody works on it."""
+        seen, idle = time.monotonic(), 0
         while True:
             before = time.process_time()
             look = self.look()
             yield look
             if look.work == "working":
                 seen = time.monotonic()
-            if look.work in ("idle", "complete") or time.monotonic() - seen > PATIENCE_SECONDS:
+            idle = idle + 1 if look.work == "idle" else 0  # one alone may be the moment of taking the lock
+            if look.work == "complete" or idle == 2 or time.monotonic() - seen > PATIENCE_SECONDS:
                 return
             pause = (time.process_time() - before) / SHARE_OF_TIME
             time.sleep(min(max(pause, MIN_PAUSE_SECONDS), MAX_PAUSE_SECONDS))

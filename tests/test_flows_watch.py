@@ -1,5 +1,6 @@
 """`deepvideo watch`: a real run in another process, a finished one, a killed one, one that failed, none."""
 
+import contextlib
 import io
 import os
 import shutil
@@ -188,3 +189,15 @@ def test_ctrl_c_ends_it_quietly_with_0(unfinished):
     assert first.startswith("round 1 (0 to 1), train; 10 original groups: mean reward")
     assert f"at work: process {os.getpid()}" in first
     assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_ctrl_c_in_the_middle_of_a_query_ends_it_as_quietly(monkeypatch, capfd, unfinished):
+    """DuckDB answers an interrupted query with a RuntimeError."""
+
+    def rounds_table(run, last):
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        raise RuntimeError("Query interrupted")
+
+    monkeypatch.setattr("flows.watch_view.rounds_table", rounds_table)
+    assert call(capfd, "watch", "--once", "--run-dir", unfinished) == (0, "", "")

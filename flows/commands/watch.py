@@ -21,11 +21,19 @@ def watch(
 
     Reads only; ends when the run is complete, when nobody works on it, or with Ctrl-C.
     """
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # here Ctrl-C is how it ends, not an interruption
+    interrupted = False
+
+    def interrupt(signal_number: int, frame: object) -> None:
+        nonlocal interrupted
+        interrupted = True
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)  # instead of the command line's: here Ctrl-C is how it ends
     try:
         _watch(run_dir, once, terminal())
-    except KeyboardInterrupt:
-        return
+    except (Exception, KeyboardInterrupt):  # DuckDB turns an interrupt of its query into an error of its own
+        if not interrupted:
+            raise
 
 
 def _watch(run_dir: str, once: bool, console: Console) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import typer
 
 from flows import terminal
+from flows.commands.doctor import doctor
 from flows.commands.prune import prune
 from flows.commands.replay import replay
 from flows.commands.report import report
@@ -25,12 +26,14 @@ from flows.commands.stage import stage
 from flows.commands.status import status
 from flows.commands.trace import trace
 from flows.commands.verify import verify
+from flows.commands.watch import watch
 from storage.errors import UserError
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__.split(". ")[0]
 )
-for command in (demo, run, stage, status, sql, trace, verify, prune, replay, rescore, report, serve):
+commands = (demo, run, watch, stage, status, sql, trace, verify, prune, replay, rescore, report, serve, doctor)
+for command in commands:
     app.command()(command)
 
 

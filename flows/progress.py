@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from types import TracebackType
 
+import rich.progress
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
+
+from storage.progress import Progress
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -22,10 +25,13 @@ class RateColumn(ProgressColumn):
 
 
 class StageProgress:
-    """Shows one stage's work; calling it with (what, done, total) moves it on. Use as a context manager."""
+    """Shows one stage's work; it is the Progress that the stage reports to. Use as a context manager.
 
-    def __init__(self, console: Console, title: str) -> None:
-        self._console, self._title = console, title
+    note: is told the same.
+    """
+
+    def __init__(self, console: Console, title: str, note: Progress | None = None) -> None:
+        self._console, self._title, self._note = console, title, note
         self._tasks: dict[str, object] = {}
         self._started = self._said = time.monotonic()
         columns = (
@@ -35,7 +41,7 @@ class StageProgress:
             RateColumn(),
             TimeElapsedColumn(),
         )
-        self._bar = Progress(*columns, console=console, transient=True) if console.is_terminal else None
+        self._bar = rich.progress.Progress(*columns, console=console, transient=True) if console.is_terminal else None
 
     def __enter__(self) -> StageProgress:
         if self._bar:
@@ -51,8 +57,10 @@ class StageProgress:
         outcome = "done" if kind is None else "stopped"
         self._console.print(f"{self._title}: {outcome} in {seconds:.1f} s", highlight=False)
 
-    def __call__(self, what: str, done: int, total: int) -> None:
-        """Reports that `done` of `total` steps of `what` are done."""
+    def __call__(self, what: str, done: int, total: int, **figures: float) -> None:
+        """See Progress."""
+        if self._note:
+            self._note(what, done, total, **figures)
         if self._bar:
             if what not in self._tasks:
                 self._tasks[what] = self._bar.add_task(f"{self._title}: {what}", total=total)

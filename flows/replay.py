@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from flows.session import Session
@@ -11,6 +10,7 @@ from flows.stage_runs import train_inputs
 from flows.stage_specs import state_of
 from storage.errors import UserError
 from storage.layout import address
+from storage.progress import Progress
 from storage.records import OldLogprobs, TrainStep
 from storage.shards import read_records
 from trainer.config import TrainConfig
@@ -36,9 +36,7 @@ class Comparison:
         return difference if math.isfinite(difference) else math.inf
 
 
-def replay_round(
-    session: Session, round_index: int, through: int, progress: Callable[[str, int, int], None]
-) -> list[Comparison]:
+def replay_round(session: Session, round_index: int, through: int, progress: Progress) -> list[Comparison]:
     """Replays a round's training through optimiser step `through` and compares each step; writes nothing.
 
     Raises UserError if the round's training is not done, has no such step, or began with a pruned policy.

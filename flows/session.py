@@ -25,6 +25,7 @@ from storage.errors import UserError
 from storage.files import Files
 from storage.lock import run_lock
 from storage.probe import PROBE_FILE
+from storage.progress import Note
 from storage.records import Sample
 from storage.run import Identity, Run
 from storage.samples import data_digest, local_path, read_samples, write_samples
@@ -51,6 +52,7 @@ class Session:
         identity = Identity(data_digest(samples, root), sha256_directory(self.checkpoint), config.seed)
         self.run = Run.create(url, identity, run_settings(config), accept_changes=accept_changes)
         write_samples(self.run.files, identity.data, samples, NO_PROGRESS)
+        self.note = Note(self.run.files)
         self._held: Policy | None = None
         self._checked: set[str] = set()
 

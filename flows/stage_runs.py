@@ -22,6 +22,7 @@ from storage.difficulty import difficulty
 from storage.groups import group_rewards
 from storage.layout import address
 from storage.noised import store_video
+from storage.progress import Progress
 from storage.records import Augmentation, Curated, Difficulty, Dropped, Rollout, Selected
 from storage.shards import Attempt, read_records
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 T = TypeVar("T")
-Progress = Callable[[str, int, int], None]
 StageRun = Callable[[Session, int, Attempt, Progress], int]
 
 
@@ -202,8 +202,9 @@ def _in_shards(
     starts = range(0, len(items), size)
     for index, start in enumerate(starts):
         if not attempt.committed(index):
+            progress(what, start, len(items))
             attempt.write(index, work(items[start : start + size]))
-        progress(what, min(start + size, len(items)), len(items))
+    progress(what, len(items), len(items))
     return len(starts)
 
 

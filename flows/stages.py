@@ -28,7 +28,8 @@ def run_stage(session: Session, name: str, round_index: int, *, force: bool = Fa
     current = run.ledger.current(here)
     if current is not None and current.key == attempt.key and not force:
         return current
-    with StageProgress(session.console, f"round {round_index} {name}") as progress:
+    session.note.begin(here)
+    with StageProgress(session.console, f"round {round_index} {name}", session.note) as progress:
         try:
             num_shards = RUNS[name](session, round_index, attempt, progress)
         except Exception as error:

@@ -18,20 +18,20 @@ from storage.run import Run
 MAX_COLUMNS = 6
 
 
-def rounds_table(run: Run) -> Table:
-    """One row a round: reward, vanishing ratio before and after augmentation, labels, rows."""
+def rounds_table(run: Run, last: int | None = None) -> Table:
+    """One row a round, or the `last` ones: reward, vanishing ratio before and after augmentation, labels, rows."""
     table = narrow("Rounds")
     names = ("round", "mean\nreward", "accuracy", "vanishing\nbefore", "vanishing\nafter", "hard", "easy", "kept")
     for name in (*names, "rollouts", "groups\ntrained"):
         table.add_column(name, justify="right", no_wrap=True)
-    for row in query(run, "from rounds").to_pylist():
+    for row in query(run, "from rounds").to_pylist()[-(last or 0) :]:
         table.add_row(
             str(row["round_index"]),
             f"{row['mean_reward']:.3f}",
             f"{row['accuracy']:.3f}",
             _share(row["vanishing_before"]),
             _share(row["vanishing_after"]),
-            *(str(row[name]) for name in ("num_hard", "num_easy", "num_kept", "num_rollouts")),
+            *(str(row[name] or 0) for name in ("num_hard", "num_easy", "num_kept", "num_rollouts")),
             str(row["num_trained"] or 0),
         )
     return table

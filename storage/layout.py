@@ -7,6 +7,7 @@ empty/<table>.parquet                     no rows: the columns of a table that h
 videos/<sha256>.avi                       noised videos, named by their content
 views.sql                                 the tables a user queries, for any DuckDB shell (derived, replaceable)
 report.html                               the report (derived, replaceable)
+progress.json                             what the process at work does now, for `watch` (derived, replaceable)
 rounds/<round>/<stage>/<key>/<attempt>/   one attempt: shards, their sidecars, the manifest
 tombstones/00000.json                     what one `prune` removed, and why (create-only, written first)
 logs/                                     what the libraries said
@@ -19,6 +20,7 @@ SETTINGS = "settings"
 LOCK = "lock"
 VIEWS = "views.sql"
 REPORT = "report.html"
+PROGRESS = "progress.json"
 VIDEOS = "videos"
 DATA = "data"
 LOGS = "logs"

@@ -8,11 +8,14 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from storage import layout
 from storage.errors import RunBusy
 from storage.files import Files
+
+KERNEL_LOCKS = Path("/proc/locks")
 
 
 @contextmanager
@@ -44,21 +47,47 @@ def run_lock(files: Files) -> Iterator[None]:
 def lock_holder(files: Files) -> dict[str, Any] | None:
     """Who works on the run now (`host`, `pid`), None if nobody does or, on an object store, nobody can know.
 
-    A holder of this machine whose process is gone is nobody, so the lock is only tried where somebody may hold it.
+    Asking does not touch the lock: the kernel's table says whether a process of this machine holds it. Only another
+    machine's, or where there is no such table, has to be tried, shared and for an instant.
     """
-    if not files.is_local or not files.exists(layout.LOCK):
+    holder = last_holder(files)
+    if holder is None or not is_alive(holder):
         return None
-    try:
-        holder: dict[str, Any] = json.loads(files.read(layout.LOCK))
-        if holder["host"] == socket.gethostname():
-            os.kill(holder["pid"], 0)
-    except (ValueError, KeyError, ProcessLookupError):
-        return None
-    except PermissionError:
-        pass  # another user's process is alive
+    if holder["host"] == socket.gethostname() and KERNEL_LOCKS.exists():
+        return holder if _holds(holder["pid"], os.stat(files.local(layout.LOCK)).st_ino) else None
     with open(files.local(layout.LOCK), encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return holder
     return None
+
+
+def last_holder(files: Files) -> dict[str, Any] | None:
+    """Who took the lock last (`host`, `pid`), though it may have let go of it; None if nobody ever did."""
+    if not files.is_local or not files.exists(layout.LOCK):
+        return None
+    try:
+        holder: dict[str, Any] = json.loads(files.read(layout.LOCK))
+    except ValueError:  # somebody is taking it at this moment
+        return None
+    return holder
+
+
+def is_alive(holder: dict[str, Any]) -> bool:
+    """Whether a holder's process may exist: it does, or it is on another machine."""
+    if holder["host"] != socket.gethostname():
+        return True
+    try:
+        os.kill(holder["pid"], 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # another user's process is alive
+    return True
+
+
+def _holds(pid: int, inode: int) -> bool:
+    """Whether the kernel lists a lock of that process on that file."""
+    rows = (line.split() for line in KERNEL_LOCKS.read_text(encoding="utf-8").splitlines())
+    return any(row[1] == "FLOCK" and row[4] == str(pid) and row[5].endswith(f":{inode}") for row in rows)

@@ -93,9 +93,12 @@ class Ledger:
 
     def committed_shards(self, address: str, key: str | None = None) -> int:
         """How many shards the latest incomplete attempt has; 0 if there is none."""
-        for folder in self._tried(address, key):
-            return sum(name.startswith("shard-") for name in self._files.names(folder))
-        return 0
+        folder = self.unfinished(address, key)
+        return sum(name.startswith("shard-") for name in self._files.names(folder)) if folder else 0
+
+    def unfinished(self, address: str, key: str | None = None) -> str | None:
+        """The folder of the latest incomplete attempt."""
+        return next(iter(self._tried(address, key)), None)
 
     def _tried(self, address: str, key: str | None) -> list[str]:
         """Folders of incomplete attempts, the latest number first."""

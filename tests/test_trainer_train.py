@@ -46,7 +46,7 @@ def run(folder, groups, checkpoint, config=CONFIG, **changes):
     files = Files(folder)
     attempt = Attempt(files, "00000/train", "key", 0, 1, {}, 0, {})
     inputs = TrainInputs(groups, checkpoint, checkpoint, None, Path, files.scratch, "run", 0, 0)
-    assert train(attempt, replace(inputs, **changes), config, lambda what, done, total: None) == 2
+    assert train(attempt, replace(inputs, **changes), config, lambda what, done, total, **figures: None) == 2
     steps = attempt.read_shard(TrainStep, "train_steps", 1)
     return attempt, steps, attempt.read_shard(TrainRollout, "train_rollouts", 1)
 

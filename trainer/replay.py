@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
+from storage.progress import Progress
 from storage.records import OldLogprobs, TrainStep
 from trainer.config import TrainConfig
 from trainer.updates import Training, TrainInputs
@@ -15,7 +16,7 @@ def replay(
     config: TrainConfig,
     old_logprobs: Iterable[OldLogprobs],
     num_steps: int,
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
 ) -> list[TrainStep]:
     """The first `num_steps` optimiser steps from what the round began with: policy, optimiser, log-probs."""
     training = Training(inputs, config, progress)

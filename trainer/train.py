@@ -9,12 +9,13 @@ stored); groups with equal rewards never get here (stages/curate.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 from storage.probe import PROBE_FILE
+from storage.progress import Progress
 from storage.records import OldLogprobs, TrainRollout, TrainStep
 from storage.shards import Attempt
 from trainer.batch import Group
@@ -27,7 +28,7 @@ from trainer.updates import OPTIMIZER_FILE, OldLogps, Training, TrainInputs
 STAGE_VERSION = 1
 
 
-def train(attempt: Attempt, inputs: TrainInputs, config: TrainConfig, progress: Callable[[str, int, int], None]) -> int:
+def train(attempt: Attempt, inputs: TrainInputs, config: TrainConfig, progress: Progress) -> int:
     """Trains one round; writes tables, checkpoint and optimiser state into `attempt`; returns its number of shards.
 
     `progress` is told what is being done, how far it is and how far it goes.

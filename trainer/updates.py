@@ -18,6 +18,7 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from torch import Tensor
 
+from storage.progress import Progress
 from storage.records import OldLogprobs, Rollout, TrainRollout, TrainStep
 from trainer.advantage import advantages
 from trainer.batch import Group, collate, encode_group
@@ -50,7 +51,7 @@ class TrainInputs:
 class Training:
     """A policy with its optimiser at the start of a round."""
 
-    def __init__(self, inputs: TrainInputs, config: TrainConfig, progress: Callable[[str, int, int], None]) -> None:
+    def __init__(self, inputs: TrainInputs, config: TrainConfig, progress: Progress) -> None:
         set_seed(inputs.seed)
         self.inputs, self.config, self.progress = inputs, config, progress
         precision = "bf16" if config.dtype == "bfloat16" else "no"
@@ -100,9 +101,11 @@ class Training:
         starts, step = range(0, len(groups), size), 0
         for batch_index, start in enumerate(starts):
             for update_index in range(updates):
-                yield self._step(step, batch_index, update_index, groups[start : start + size], stored)
+                record, rows = self._step(step, batch_index, update_index, groups[start : start + size], stored)
+                yield record, rows
                 step += 1
-                self.progress("update policy", step, len(starts) * updates)
+                figures = {"loss": record.loss, "kl": record.kl, "rho_std": record.rho_std}
+                self.progress("update policy", step, len(starts) * updates, **figures)
 
     def _step(
         self,

@@ -14,6 +14,7 @@ from pathlib import Path
 import typer
 
 from flows import terminal
+from flows.commands.config import config
 from flows.commands.prune import prune
 from flows.commands.replay import replay
 from flows.commands.report import report
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 for command in (demo, run, stage, status, sql, trace, verify, prune, replay, rescore, report, serve):
     app.command()(command)
+app.add_typer(config, name="config")
 
 
 def main() -> None:
@@ -65,7 +67,8 @@ def _outcome() -> tuple[int, str]:
         code, line = 2, str(error)
     except (Exception, KeyboardInterrupt) as error:
         if hasattr(error, "format_message"):  # click's own: an unknown option, a missing argument
-            code, line = 2, f"{error.format_message()} (see deepvideo --help)"
+            said = error.format_message()  # none where the help itself was printed
+            code, line = 2, f"{said} (see deepvideo --help)" if said else ""
         else:
             code, line = 1, _disk_problem(error) or _fault(error)
     if interrupted:

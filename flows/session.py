@@ -40,7 +40,7 @@ class Session:
     """Opens (or starts) the run at `url` with `config`; `with session(...)` holds its lock for as long as it lives."""
 
     def __init__(self, url: str, config: RunConfig, console: Console, *, accept_changes: bool = False) -> None:
-        _check_codecs()
+        check_settings(config)
         self.config, self.console = config, console
         self.checkpoint = find_checkpoint(config.model.path)
         files = Files(url)
@@ -195,6 +195,11 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def check_settings(config: RunConfig) -> None:
+    """Raises UserError for what this machine lacks, or what the settings cannot mean, before any work starts."""
+    _check_codecs()
 
 
 def _check_codecs() -> None:

@@ -40,7 +40,7 @@ class Plan:
 
 def make_plan(url: str, config: RunConfig) -> Plan:
     """The plan of `deepvideo run` with `config` at `url`; UserError where the run itself would be refused."""
-    check_settings(config)
+    check_settings(url, config)
     select([str(i) for i in range(config.data.num_train)], config.select, run_id="", seed=0, round_index=0)  # enough?
     files, checkpoint = Files(url), find_checkpoint(config.model.path)
     settings = run_settings(config)

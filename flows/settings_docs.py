@@ -57,11 +57,12 @@ def _section(schema: dict[str, Any], name: str, node: dict[str, Any], presets: P
 
 
 def _cells(field: str, value: dict[str, Any], in_presets: list[Any]) -> list[str]:
-    default = value["default"]
-    shown = [f"`{toml_value(v)}`" if v == default else f"**`{toml_value(v)}`**" for v in in_presets]
+    default = toml_value(value["default"])
+    texts = [toml_value(v) for v in in_presets]
+    shown = [f"`{text}`" if text == default else f"**`{text}`**" for text in texts]
     one = _without_null(value)
     bounds = ", ".join(f"{sign} {one[key]:g}" for key, sign in BOUNDS.items() if key in one)
-    return [f"`{field}`", _type(value), f"`{toml_value(default)}`", bounds, _line(value["description"]), *shown]
+    return [f"`{field}`", _type(value), f"`{default}`", bounds, _line(value["description"]), *shown]
 
 
 def _type(value: dict[str, Any]) -> str:

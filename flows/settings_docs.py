@@ -19,6 +19,13 @@ one value. The last columns are the presets' values, in bold where they differ f
 `deepvideo config show CONFIG` prints what a file resolves to, `deepvideo config check CONFIG` says whether it is right.
 For completion and checks in an editor (Even Better TOML, Taplo) the first line of a settings file names the schema,
 `#:schema schema.json`; `deepvideo config schema > schema.json` makes it.
+
+Live curves: `--set 'train.trackers=["tensorboard"]'`, then `tensorboard --logdir RUN/logs`; or `"wandb"` (after
+`wandb login`, or with `WANDB_MODE=offline`) and `"trackio"`, each of which `pip install` adds. The values are the
+numbers of `train_steps`, the x axis is the optimiser step counted over the whole run. A round may be trained more than
+once: resumed after a kill, stale, or with `--force`. TensorBoard then drops what the run had drawn from that round's
+first step on and draws on from there; in wandb and trackio every try of a round is a run of its own, in the group of
+the run. The setting is no part of a stage's key: it may change at any time.
 """
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 Presets = dict[str, dict[str, Any]]

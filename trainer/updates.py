@@ -60,7 +60,7 @@ class Training:
         self.inputs, self.config, self.progress = inputs, config, progress
         precision = "bf16" if config.dtype == "bfloat16" else "no"
         self.accelerator = Accelerator(
-            mixed_precision=precision, log_with=list(config.trackers), project_dir=inputs.logs
+            mixed_precision=precision, log_with=list(config.trackers) or None, project_dir=inputs.logs
         )
         self.processor = load_processor(inputs.policy)
         self.forbidden = forbidden_token_ids(self.processor)

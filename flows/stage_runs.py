@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from flows.session import Session
 from flows.stage_specs import window_rounds
+from flows.terminal import log_folder
 from stages.augment import add_hints, add_noise_to
 from stages.curate import curate
 from stages.difficulty import difficulty_record
@@ -24,7 +25,7 @@ from storage.layout import address
 from storage.noised import store_video
 from storage.progress import Progress
 from storage.records import Augmentation, Curated, Difficulty, Dropped, Rollout, Selected
-from storage.shards import Attempt, read_records
+from storage.shards import Attempt, Manifest, read_records
 
 if TYPE_CHECKING:
     from trainer.updates import TrainInputs
@@ -153,7 +154,14 @@ def train_inputs(session: Session, r: int) -> TrainInputs:
         run_id=session.run.identity.run_id,
         round_index=r,
         seed=session.config.seed,
+        first_step=sum(manifest.rows("train_steps") for manifest in _trained_before(session, r)),
+        logs=log_folder(session.run.files.url),
     )
+
+
+def _trained_before(session: Session, r: int) -> list[Manifest]:
+    found = (session.run.ledger.current(address(i, "train")) for i in range(r))
+    return [manifest for manifest in found if manifest is not None]
 
 
 def run_evaluate(session: Session, r: int, attempt: Attempt, progress: Progress) -> int:

@@ -39,9 +39,13 @@ def stderr_to(log: Path) -> Iterator[None]:
 
 def log_of(run_dir: str) -> Path:
     """Where libraries' output and the details of a fault go: the run's own logs, if it is a local folder."""
-    folder = Path(tempfile.gettempdir()) if "://" in run_dir else Path(run_dir)
-    logs.append(folder / LOGS / "deepvideo.log")
+    logs.append(log_folder(run_dir) / "deepvideo.log")
     return logs[-1]
+
+
+def log_folder(run_dir: str) -> Path:
+    """The run's own folder of logs, if it is a local folder; else one of this machine's."""
+    return (Path(tempfile.gettempdir()) if "://" in run_dir else Path(run_dir)) / LOGS
 
 
 def quiet() -> None:

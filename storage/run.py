@@ -72,12 +72,7 @@ class Run:
                 files.create(layout.empty_table(table), shards.parquet_bytes(table, []))
         files.create(layout.IDENTITY, sealed(vars(identity)))
         found = _read_identity(files)
-        if found != identity:
-            changed = [name for name in vars(identity) if getattr(identity, name) != getattr(found, name)]
-            raise UserError(
-                f"{url}: holds another run (its {', '.join(changed)} differ); "
-                "data, initial policy and seed are a run's identity: choose another --run-dir or restore them"
-            )
+        same_run(url, found, identity)
         if not files.names(layout.SETTINGS):
             files.create_next(f"{layout.SETTINGS}/", _encode(settings))
             return cls(files, identity, settings)
@@ -117,6 +112,16 @@ class Run:
         manifest = attempt.commit(num_shards, versions)
         self.ledger.add(manifest)
         return manifest
+
+
+def same_run(url: str, found: Identity, wanted: Identity) -> None:
+    """Raises UserError if the run that was found at `url` is not the one that is wanted there."""
+    if found != wanted:
+        changed = [name for name in vars(wanted) if getattr(wanted, name) != getattr(found, name)]
+        raise UserError(
+            f"{url}: holds another run (its {', '.join(changed)} differ); "
+            "data, initial policy and seed are a run's identity: choose another --run-dir or restore them"
+        )
 
 
 def _read_identity(files: Files) -> Identity:

@@ -28,6 +28,11 @@ def test_every_preset_loads_by_name(preset):
         ("[rollout]\ngroup_size = 1", "rollout.group_size is 1: input should be greater than or equal to 2"),
         ("[train]\nlearning_rate = 'fast'", "train.learning_rate is 'fast'"),
         ("[train.loss]\ntype = 'ppo'", "train.loss needs a type, one of: grpo, reg_grpo"),
+        ("[train.loss]\ntype = 'reg-grpo'", "one of: grpo, reg_grpo; did you mean reg_grpo?"),
+        (
+            "[engine]\ntype = 'vlm'",
+            "engine.type is 'vlm': input should be 'vllm' or 'deterministic'; did you mean vllm?",
+        ),
         ("seed = = 1", "not valid TOML"),
     ],
 )

@@ -62,3 +62,5 @@ class TrainConfig(Settings):
     """Precision of forward and backward passes; weights and optimiser state stay in float32."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, more time."""
+    trackers: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = ()
+    """Where each optimiser step is logged live, as its row of `train_steps`; changes no number, makes nothing stale."""

@@ -23,6 +23,7 @@ from trainer.checkpoint import save_checkpoint
 from trainer.config import TrainConfig
 from trainer.policy import load_policy
 from trainer.probe import measure, save_probe
+from trainer.trackers import tracking
 from trainer.updates import OPTIMIZER_FILE, OldLogps, Training, TrainInputs
 
 STAGE_VERSION = 1
@@ -39,9 +40,11 @@ def train(attempt: Attempt, inputs: TrainInputs, config: TrainConfig, progress: 
     stored = _old_logprobs(training, groups, attempt)
     steps: list[TrainStep] = []
     rollouts: list[TrainRollout] = []
-    for step, rows in training.updates(groups, stored):
-        steps.append(step)
-        rollouts += rows
+    with tracking(training.accelerator, inputs) as log:
+        for step, rows in training.updates(groups, stored):
+            log(step)
+            steps.append(step)
+            rollouts += rows
     _save(training, before, attempt)
     attempt.write(1, {"train_steps": steps, "train_rollouts": rollouts})
     return 2

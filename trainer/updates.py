@@ -35,7 +35,10 @@ OldLogps = Mapping[tuple[str, int], OldLogprobs]
 
 @dataclass(frozen=True)
 class TrainInputs:
-    """What a round's training starts from. groups: rollouts of each group in training order. optimizer: its folder."""
+    """What a round's training starts from. groups: rollouts of each group in training order. optimizer: its folder.
+
+    first_step: optimiser steps of all earlier rounds. logs: the folder that trackers write to.
+    """
 
     groups: Sequence[Sequence[Rollout]]
     policy: Path
@@ -46,6 +49,8 @@ class TrainInputs:
     run_id: str
     round_index: int
     seed: int
+    first_step: int = 0
+    logs: Path | None = None
 
 
 class Training:
@@ -55,7 +60,9 @@ class Training:
         set_seed(inputs.seed)
         self.inputs, self.config, self.progress = inputs, config, progress
         precision = "bf16" if config.dtype == "bfloat16" else "no"
-        self.accelerator = Accelerator(mixed_precision=precision)
+        self.accelerator = Accelerator(
+            mixed_precision=precision, log_with=list(config.trackers) or None, project_dir=inputs.logs
+        )
         self.processor = load_processor(inputs.policy)
         self.forbidden = forbidden_token_ids(self.processor)
         model = load_policy(inputs.policy, trainable=True)

@@ -11,3 +11,4 @@ Sets = Annotated[
     list[str] | None, typer.Option("--set", help="Override a setting: name=value, e.g. rollout.group_size=4.")
 ]
 Accept = Annotated[bool, typer.Option("--accept-changes", help="Redo the stages that changed settings make stale.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done and how much it is; do nothing.")]

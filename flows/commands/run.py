@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.options import Accept, RunDir, Sets
+from flows.commands.options import Accept, DryRun, RunDir, Sets
 from flows.config import load_config
 from flows.terminal import log_of, quiet, stderr_to, terminal
 
@@ -22,9 +22,12 @@ def demo(
     samples: Annotated[int, typer.Option(help="Samples a round.")] = 32,
     overrides: Sets = None,
     accept_changes: Accept = False,
+    dry_run: DryRun = False,
 ) -> None:
     """The embedded default: the whole loop on a CPU, with the real vLLM and real videos."""
     sets = [f"rounds={rounds}", f"select.samples_per_round={samples}", f"data.num_train={max(samples, 256)}"]
+    if dry_run:
+        return _plan("tiny", sets + (overrides or []), run_dir)
     more = f"demo --run-dir {shlex.quote(run_dir)} --rounds {rounds + 3} --samples {samples}"
     _run("tiny", sets + (overrides or []), run_dir, accept_changes, more + _repeated(overrides))
 
@@ -34,13 +37,25 @@ def run(
     run_dir: Annotated[str | None, typer.Option("--run-dir", help="Default: runs/<name of CONFIG>.")] = None,
     overrides: Sets = None,
     accept_changes: Accept = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Start a run or continue it: completed stages are never repeated."""
     rounds = load_config(config, overrides).rounds
     folder = run_dir or f"runs/{Path(config).stem}"
+    if dry_run:
+        return _plan(config, overrides or [], folder)
     kept = [override for override in overrides or [] if not override.startswith("rounds=")]
     more = f"run {shlex.quote(config)} --run-dir {shlex.quote(folder)}"
     _run(config, overrides or [], folder, accept_changes, more + _repeated([*kept, f"rounds={rounds + 3}"]))
+
+
+def _plan(config: str, overrides: list[str], run_dir: str) -> None:
+    settings = load_config(config, overrides)
+    quiet()
+    from flows.plan import make_plan
+    from flows.plan_view import print_plan
+
+    print_plan(make_plan(run_dir, settings), run_dir, terminal())
 
 
 def _run(config: str, overrides: list[str], run_dir: str, accept_changes: bool, more: str) -> None:

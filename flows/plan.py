@@ -1,0 +1,57 @@
+"""What `run` would do: the stages that are reused and those that are done, and how much that is. Writes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flows.amounts import Amounts, PolicySize, stage_amounts
+from flows.config import RunConfig
+from flows.session import check_settings, find_checkpoint
+from flows.stage_specs import run_settings, schedule, state_of
+from stages.select import select
+from storage import layout
+from storage.digest import sha256_directory
+from storage.files import Files
+from storage.layout import address
+from storage.run import Identity, Run, same_run
+from storage.staleness import State
+
+
+@dataclass(frozen=True)
+class Plan:
+    """States by (stage, round) under the settings; `made_stale` are completed stages that the settings give up."""
+
+    config: RunConfig
+    is_new: bool
+    states: dict[tuple[str, int], State]
+    made_stale: list[str]
+    size: PolicySize
+
+    def amounts(self, round_index: int) -> Amounts:
+        """What is left to do of a round, at most."""
+        left = (s for (s, r), state in self.states.items() if r == round_index and state != "done")
+        return sum((stage_amounts(self.config, self.size, s, round_index) for s in left), Amounts())
+
+    @property
+    def rounds(self) -> list[int]:
+        """Every round of the plan; the last one holds the last evaluation alone."""
+        return sorted({r for _, r in self.states})
+
+
+def make_plan(url: str, config: RunConfig) -> Plan:
+    """The plan of `deepvideo run` with `config` at `url`; UserError where the run itself would be refused."""
+    check_settings(url, config)
+    select([str(i) for i in range(config.data.num_train)], config.select, run_id="", seed=0, round_index=0)  # enough?
+    files, checkpoint = Files(url), find_checkpoint(config.model.path)
+    settings = run_settings(config)
+    is_new = not (files.exists(layout.IDENTITY) and files.names(layout.SETTINGS))
+    if is_new:
+        run = Run(files, Identity("", "", config.seed), settings)
+        made_stale: list[str] = []
+    else:
+        found = Run.open(url)
+        data = found.identity.data if found.settings.config["data"] == config.data.model_dump(mode="json") else ""
+        same_run(url, found.identity, Identity(data, sha256_directory(checkpoint), config.seed))
+        run, made_stale = found.under(settings), found.made_stale_by(settings)
+    states = {(stage, r): state_of(run, config, address(r, stage))[0] for stage, r in schedule(config)}
+    return Plan(config, is_new, states, made_stale, PolicySize(checkpoint))

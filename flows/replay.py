@@ -43,8 +43,6 @@ def replay_round(
 
     Raises UserError if the round's training is not done, has no such step, or began with a pruned policy.
     """
-    from trainer.replay import replay
-
     here, run = address(round_index, "train"), session.run
     manifest = run.ledger.current(here)
     if manifest is None:
@@ -55,6 +53,8 @@ def replay_round(
     logged = list(read_records(run.files, TrainStep, "train_steps", manifest))
     if through >= len(logged):
         raise UserError(f"{here} has {len(logged)} optimiser steps, from 0: there is no step {through}")
+    from trainer.replay import replay
+
     steps = replay(
         train_inputs(session, round_index),
         TrainConfig.model_validate(manifest.settings),

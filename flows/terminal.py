@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from storage.files import Files
 from storage.layout import LOGS
 
 logs = [Path(tempfile.gettempdir()) / "deepvideo.log"]  # the last one takes the details of a fault
@@ -39,8 +40,9 @@ def stderr_to(log: Path) -> Iterator[None]:
 
 def log_of(run_dir: str) -> Path:
     """Where libraries' output and the details of a fault go: the run's own logs, if it is a local folder."""
-    folder = Path(tempfile.gettempdir()) if "://" in run_dir else Path(run_dir)
-    logs.append(folder / LOGS / "deepvideo.log")
+    files = Files(run_dir)
+    folder = files.local(LOGS) if files.is_local else Path(tempfile.gettempdir()) / LOGS
+    logs.append(folder / "deepvideo.log")
     return logs[-1]
 
 

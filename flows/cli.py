@@ -73,7 +73,7 @@ def _outcome() -> tuple[int, str]:
             said = error.format_message()  # none where the help itself was printed
             code, line = 2, f"{said} (see deepvideo --help)" if said else ""
         else:
-            code, line = 1, _disk_problem(error) or _fault(error)
+            code, line = 1, _disk_problem(error) or _store_problem(error) or _fault(error)
     if interrupted:
         return 130, "interrupted; nothing committed is lost: repeat the same command to continue"
     return code, line
@@ -103,6 +103,16 @@ def _disk_problem(error: BaseException | None) -> str:
             return f"{where}: {os.strerror(number)}; make it writable, or choose another --run-dir"
         error = error.__cause__
     return ""
+
+
+def _store_problem(error: BaseException) -> str:
+    """What an object store's client says before any answer came, and what to do about it; empty for other errors."""
+    if type(error).__module__ != "botocore.exceptions":
+        return ""
+    return (
+        f"object store: {error}; check AWS_ENDPOINT_URL, the network and AWS_ACCESS_KEY_ID (or the profile), "
+        "then repeat the same command: what is committed is kept"
+    )
 
 
 def _places() -> set[Path]:

@@ -7,9 +7,9 @@ import difflib
 import re
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from stages.config import (
     AugmentConfig,
@@ -54,8 +54,8 @@ class ModelConfig(Config):
 class RunConfig(Config):
     """A run. Data, initial policy and seed are its identity; the rest may change between continuations."""
 
-    seed: Annotated[int, Field(ge=0)] = 0
-    """Seed of everything random."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Seed of everything random; 32 bits, as NumPy's generators take it."""
     rounds: Annotated[int, Field(ge=1)] = 3
     """Rounds to complete; asking for more continues a run."""
     data: DataConfig = DataConfig()
@@ -70,6 +70,22 @@ class RunConfig(Config):
     curate: CurateConfig = CurateConfig()
     train: TrainConfig = TrainConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        selected, longest = self.select.samples_per_round, self.engine.max_model_len
+        if selected > self.data.num_train:
+            raise ValueError(
+                f"select.samples_per_round is {selected}, data.num_train {self.data.num_train}: "
+                "a round holds each sample at most once; ask for fewer, or for more data"
+            )
+        for name, tokens in (("rollout", self.rollout.max_new_tokens), ("evaluate", self.evaluate.max_new_tokens)):
+            if tokens >= longest:
+                raise ValueError(
+                    f"{name}.max_new_tokens is {tokens}, engine.max_model_len {longest}: "
+                    "prompt and response share it; lower the one or raise the other"
+                )
+        return self
 
 
 def preset_names() -> list[str]:
@@ -87,12 +103,16 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConf
     if not file.suffix and not file.exists() and (PRESETS / f"{path}.toml").is_file():
         file = PRESETS / f"{path}.toml"
     try:
-        values = tomllib.loads(file.read_text(encoding="utf-8"))
+        values = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
         hint = f"{_nearest(str(path), preset_names())}give a TOML file, or a preset: {', '.join(preset_names())}"
         raise UserError(f"{path}: cannot be read ({error.strerror}); {hint}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{file}: not valid TOML: {error}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file}: not text in UTF-8 (byte {error.start}), as TOML must be; save it as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(
+            f"{file}: not valid TOML: {error}; the preset {PRESETS / 'tiny.toml'} shows the form"
+        ) from error
     return resolve_config(values, overrides, str(file))
 
 
@@ -113,8 +133,8 @@ def resolve_config(values: dict[str, Any], overrides: list[str] | None, source: 
 
 def _override(values: dict[str, Any], override: str) -> None:
     name, equals, text = override.partition("=")
-    if not equals:
-        raise UserError(f"--set {override}: must be name=value, e.g. --set rollout.group_size=8")
+    if not (equals and name.strip()) or len(override.splitlines()) > 1:
+        raise UserError(f"--set {override!r}: must be name=value on one line, e.g. --set rollout.group_size=8")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -134,34 +154,55 @@ def _nearest(name: str, known: list[str]) -> str:
 
 def _explain(problem: Any) -> str:
     # A discriminated union puts its tag into the location: train.loss.reg_grpo.std_floor is train.loss.std_floor.
-    location = [str(part) for part in problem["loc"] if part not in LOSSES]
-    name = ".".join(location)
+    name = ".".join(str(part) for part in problem["loc"] if part not in LOSSES)
     if problem["type"] == "extra_forbidden":
-        nearest = difflib.get_close_matches(location[-1], setting_names(location[:-1]), n=1, cutoff=0.5)
-        elsewhere = [n for n in setting_names() if n.rsplit(".", 1)[-1] == location[-1]]
-        guess = ".".join([*location[:-1], *nearest]) if nearest else next(iter(elsewhere), "")
-        hint = f"did you mean {guess}?" if guess else "docs/settings.md lists every setting"
-        return f"unknown setting {name}; {hint}"
+        return f"unknown setting {name}; {_instead(list(problem['loc']))}"
     if problem["type"].startswith("union_tag"):
         guess = _nearest(str(problem["ctx"].get("tag", "")), list(LOSSES))
         return f"{name} needs a type, one of: {', '.join(sorted(LOSSES))}" + (f"; {guess.strip()}" if guess else "")
-    said = f"{name} is {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+    if problem["type"] in ("model_type", "model_attributes_type"):
+        return f"{name} is {problem['input']!r}, but it is a section: set {name}.{setting_names([*problem['loc']])[0]}"
+    said = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error":  # of a validator here, about several settings: it names them
+        return f"{name}.{said}" if name else said
+    said = f"{name} is {problem['input']!r}: {said[0].lower()}{said[1:]}"
     if problem["type"] == "literal_error":
         guess = _nearest(str(problem["input"]), re.findall(r"'(.*?)'", problem["ctx"]["expected"]))
         said += f"; {guess.strip()}" if guess else ""
     return said
 
 
+def _instead(location: list[str]) -> str:
+    """What an unknown setting may have meant: the nearest beside it, the same name elsewhere, else all beside it."""
+    *section, last = location
+    beside = setting_names(section) if section else list(RunConfig.model_fields)
+    nearest = difflib.get_close_matches(last, beside, n=1, cutoff=0.5)
+    elsewhere = [name for name in setting_names() if name.rsplit(".", 1)[-1] == last]
+    if nearest or elsewhere:
+        shown = [part for part in section if part not in LOSSES]
+        return f"did you mean {'.'.join([*shown, *nearest]) if nearest else elsewhere[0]}?"
+    return f"there are {', '.join(beside)}"
+
+
 def setting_names(section: list[str] | None = None) -> list[str]:
     """Names of the settings in `section`; without one, the full dotted names of all."""
     if section:
-        model: Any = RunConfig
-        for part in section:
-            model = model.model_fields[part].annotation if part in getattr(model, "model_fields", {}) else None
-        members = getattr(model, "__args__", (model,))
-        return sorted({name for member in members for name in getattr(member, "model_fields", {})})
+        return sorted({name for model in _models(section) for name in model.model_fields})
     names: list[str] = []
     for name, field in RunConfig.model_fields.items():
         is_section = isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
         names += [f"{name}.{inner}" for inner in setting_names([name])] if is_section else [name]
     return names + list(RunConfig.model_fields)
+
+
+def _models(section: list[str]) -> list[Any]:
+    """The settings classes that stand for `section`: of a union all, or with its tag as the last part that one."""
+    models: list[Any] = [RunConfig]
+    for part in section:
+        found = [model.model_fields[part].annotation for model in models if part in model.model_fields]
+        inner = [model for annotation in found for model in getattr(annotation, "__args__", (annotation,))]
+        tagged = [
+            model for model in models if "type" in model.model_fields and model.model_fields["type"].default == part
+        ]
+        models = [model for model in inner if hasattr(model, "model_fields")] or tagged
+    return models

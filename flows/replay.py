@@ -41,8 +41,6 @@ def replay_round(session: Session, round_index: int, through: int, progress: Pro
 
     Raises UserError if the round's training is not done, has no such step, or began with a pruned policy.
     """
-    from trainer.replay import replay
-
     here, run = address(round_index, "train"), session.run
     manifest = run.ledger.current(here)
     if manifest is None:
@@ -53,6 +51,8 @@ def replay_round(session: Session, round_index: int, through: int, progress: Pro
     logged = list(read_records(run.files, TrainStep, "train_steps", manifest))
     if through >= len(logged):
         raise UserError(f"{here} has {len(logged)} optimiser steps, from 0: there is no step {through}")
+    from trainer.replay import replay
+
     steps = replay(
         train_inputs(session, round_index),
         TrainConfig.model_validate(manifest.settings),

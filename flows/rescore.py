@@ -74,7 +74,9 @@ def _source(run: Run, config: RunConfig, stage: str, round_index: int) -> Manife
     if not fit:
         newest, settings = attempts[-1].settings, today.settings
         changed = [name for name in settings if name != "rewards" and newest.get(name) != settings[name]]
-        raise UserError(f"{place}: more than rewards changed ({', '.join(changed)}): responses must be sampled anew")
+        raise UserError(
+            f"{place}: more than rewards changed ({', '.join(changed)}): responses must be sampled anew: deepvideo run"
+        )
     same = [manifest for manifest in fit if manifest.inputs == inputs]
     if not same:
         stale = [name for name in fit[-1].inputs if fit[-1].inputs[name] != inputs.get(name)]

@@ -176,16 +176,15 @@ def _data_root(files: Files, config: RunConfig) -> Path:
 
 
 def find_checkpoint(path: str) -> Path:
-    """The folder of `model.path`; UserError if it holds no checkpoint."""
-    folder = (
-        Path(str(importlib.resources.files("trainer"))) / "checkpoints" / "tiny"
-        if path == "builtin:tiny"
-        else Path(path)
-    )
-    if not (folder / "config.json").is_file():
-        raise UserError(
-            f"model.path {path}: no checkpoint is there (config.json is missing); give a local folder or builtin:tiny"
-        )
+    """The folder of `model.path`; UserError if it holds no whole checkpoint."""
+    from trainer.checkpoint import check_checkpoint
+
+    shipped = Path(str(importlib.resources.files("trainer"))) / "checkpoints" / "tiny"
+    folder = shipped if path == "builtin:tiny" else Path(path)
+    try:
+        check_checkpoint(folder)
+    except UserError as error:
+        raise UserError(f"model.path: {error}") from error
     return folder.resolve()
 
 

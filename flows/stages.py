@@ -14,8 +14,9 @@ from storage.shards import Manifest
 def run_stage(session: Session, name: str, round_index: int, *, force: bool = False) -> Manifest:
     """The current manifest of a stage, after doing what is missing of it; with `force`, a new attempt in any case.
 
-    Raises UserError if a stage it depends on is missing or stale.
+    Raises UserError if the run has no such round, or if a stage it depends on is missing or stale.
     """
+    _check_round(session.config.rounds, name, round_index)
     run, here = session.run, address(round_index, name)
     inputs = {source: run.ledger.digest(source) for source in SPECS[name].inputs(session.config, round_index)}
     known = {source: digest for source, digest in inputs.items() if digest is not None}
@@ -36,3 +37,12 @@ def run_stage(session: Session, name: str, round_index: int, *, force: bool = Fa
             attempt.fail(f"{type(error).__name__}: {error}".splitlines()[0])
             raise
         return run.commit(attempt, num_shards, versions())
+
+
+def _check_round(rounds: int, name: str, round_index: int) -> None:
+    last = rounds if name == "evaluate" else rounds - 1  # the policy that leaves the last round is evaluated too
+    if round_index > last:
+        raise UserError(
+            f"round {round_index}: the last {name} of this run is in round {last}, since rounds is {rounds}; "
+            "ask for more with: deepvideo run CONFIG --set rounds=N"
+        )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from storage.files import Files
 from storage.layout import LOGS
 
 logs = [Path(tempfile.gettempdir()) / "deepvideo.log"]  # the last one takes the details of a fault
@@ -45,7 +46,8 @@ def log_of(run_dir: str) -> Path:
 
 def log_folder(run_dir: str) -> Path:
     """The run's own folder of logs, if it is a local folder; else one of this machine's."""
-    return (Path(tempfile.gettempdir()) if "://" in run_dir else Path(run_dir)) / LOGS
+    files = Files(run_dir)
+    return files.local(LOGS) if files.is_local else Path(tempfile.gettempdir()) / LOGS
 
 
 def quiet() -> None:

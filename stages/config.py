@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 
 
 class Config(BaseModel):
-    """Base of every settings class: frozen, unknown fields refused, field docstrings kept as descriptions."""
+    """Base of every settings class: frozen, no unknown field, no infinity; field docstrings kept as descriptions."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class EngineConfig(Config):
@@ -44,6 +44,12 @@ class VideoConfig(Config):
     """A frame with fewer pixels is enlarged to this many."""
     max_pixels: Annotated[int, Field(ge=28 * 28)] = 252 * 252
     """A frame with more pixels is reduced to this many (paper: 252 x 252)."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.min_pixels > self.max_pixels:
+            raise ValueError(f"min_pixels is {self.min_pixels}, max_pixels {self.max_pixels}: give at least as many")
+        return self
 
 
 class SelectConfig(Config):

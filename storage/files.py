@@ -16,16 +16,26 @@ from pathlib import Path
 
 import fsspec
 
+from storage.errors import UserError
+
 _PIECE_BYTES = 1 << 20
 
 
 class Files:
-    """The files below `root`; every method takes paths relative to it, with forward slashes."""
+    """The files below `root`; every method takes paths relative to it, with forward slashes.
+
+    UserError if nothing can be below `root`: a file is in its place, or no store has its scheme.
+    """
 
     def __init__(self, root: str | Path) -> None:
         self.url = str(root)
         # No listing is remembered: another process may have written since.
-        self._fs, self._root = fsspec.core.url_to_fs(self.url, use_listings_cache=False)
+        try:
+            self._fs, self._root = fsspec.core.url_to_fs(self.url, use_listings_cache=False)
+        except (ValueError, ImportError) as error:  # a scheme that nobody knows, or whose package is missing
+            raise UserError(f"{self.url}: {error}; give a local folder or an s3:// URL") from error
+        if self.is_local:
+            _check_folder(self.url, Path(self._root))
         self._cache: Path | None = None
         self._fetched: set[str] = set()
 
@@ -160,6 +170,14 @@ class Files:
             self._fs.get(f"{self._root}/{path}{end}", f"{target}{end}", recursive=is_folder)
             self._fetched.add(path)
         return target
+
+
+def _check_folder(url: str, root: Path) -> None:
+    if not url:
+        raise UserError("the run directory has no name; give a local folder or an s3:// URL")
+    there = next(place for place in (root, *root.parents) if place.exists())
+    if not there.is_dir():
+        raise UserError(f"{url}: {there} is a file, not a folder; choose another --run-dir")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -36,7 +36,7 @@ def query(run: Run, sql: str) -> pa.Table:
     try:
         kinds = [statement.type for statement in duckdb.extract_statements(sql)]
     except (duckdb.Error, ValueError) as error:  # ValueError: a statement that DuckDB's Python side has no name for
-        raise UserError(f"this is not SQL that DuckDB understands: {_first_line(error)}") from error
+        raise UserError(f"this is not SQL that DuckDB understands: {_first_line(error)}; write one SELECT") from error
     explain = duckdb.StatementType.EXPLAIN
     if len(kinds) != 1 or kinds[0] not in (duckdb.StatementType.SELECT, explain):
         found = ", ".join(kind.name for kind in kinds) or "nothing"
@@ -46,7 +46,13 @@ def query(run: Run, sql: str) -> pa.Table:
     try:
         return _distinct_names(connect(run, sql).sql(sql).to_arrow_table())
     except duckdb.Error as error:
-        raise UserError(f"the query failed: {_first_line(error)}") from error
+        raise UserError(f"the query failed: {_first_line(error)}; {_way_out(error)}") from error
+
+
+def _way_out(error: duckdb.Error) -> str:
+    if isinstance(error, duckdb.PermissionException):
+        return "`deepvideo sql` reads the tables of its run alone"
+    return '`deepvideo sql "show tables"` names the tables, "describe rollouts" the columns of one'
 
 
 def _keywords(sql: str) -> set[str]:

@@ -127,7 +127,7 @@ def same_run(url: str, found: Identity, wanted: Identity) -> None:
 def _read_identity(files: Files) -> Identity:
     try:
         return Identity(**unsealed(files.read(layout.IDENTITY)))
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise DamagedRun(
             f"{files.full(layout.IDENTITY)}: not a run's identity ({error}); bring it back from a copy"
         ) from error

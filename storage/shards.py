@@ -179,12 +179,12 @@ def check_output(files: Files, manifest: Manifest, name: str) -> None:
 
 
 def attempt_places(files: Files) -> Iterator[tuple[str, str, int]]:
-    """Address, key and number of every attempt of a run, complete or not."""
-    for round_name in files.names(layout.ROUNDS):
+    """Address, key and number of every attempt of a run, complete or not; what is no number is not the run's."""
+    for round_name in filter(str.isdecimal, files.names(layout.ROUNDS)):
         for stage in files.names(f"{layout.ROUNDS}/{round_name}"):
             address = layout.address(int(round_name), stage)
             for key in files.names(layout.stage_folder(address)):
-                for number in files.names(f"{layout.stage_folder(address)}/{key}"):
+                for number in filter(str.isdecimal, files.names(f"{layout.stage_folder(address)}/{key}")):
                     yield address, key, int(number)
 
 

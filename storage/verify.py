@@ -57,7 +57,7 @@ class Report:
 def verify(files: Files, progress: Callable[[str, int, int], None]) -> Report:
     """Checks every record, table, output and video of the run; UserError if there is no run."""
     if not files.exists(layout.IDENTITY) and not files.exists(layout.ROUNDS):
-        raise UserError(f"{files.url}: no run is there ({layout.IDENTITY} is missing)")
+        raise UserError(f"{files.url}: no run is there ({layout.IDENTITY} is missing); give the --run-dir of one")
     return _Verification(files, progress).run()
 
 

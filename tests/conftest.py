@@ -60,6 +60,15 @@ def call(capture, *arguments):
     return end.value.code or 0, out, err
 
 
+def one_line(err):
+    """What a command printed on standard error, which must be one line of its own."""
+    assert err.startswith("deepvideo: ")
+    assert err.count("\n") == 1
+    assert err.endswith("\n")
+    assert "Traceback" not in err
+    return err
+
+
 def rollout_with(**fields) -> Rollout:
     """A rollout of one response, with `fields` as given and the rest plausible."""
     tokens = np.array([1, 2], np.int32)

@@ -1,4 +1,4 @@
-"""The command line as a stranger meets it: wrong input, an interrupt, a continuation, questions in SQL."""
+"""The command line as a stranger meets it: a run, an interrupt, a continuation, questions in SQL."""
 
 import base64
 import csv
@@ -14,7 +14,6 @@ import sys
 import time
 from pathlib import Path
 
-import av
 import conftest
 import pyarrow.parquet as pq
 import pytest
@@ -62,48 +61,6 @@ def test_each_round_leaves_an_artifact_with_its_numbers_and_a_picture(run_dir):
         assert "vanishing_after" in text
         picture = re.search(r"data:image/png;base64,([A-Za-z0-9+/=]+)", text)
         assert base64.b64decode(picture.group(1)).startswith(b"\x89PNG")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["run", "tiny", "--set", "rollout.group_sise=4"], "did you mean rollout.group_size?"),
-        (["run", "missing.toml"], "cannot be read"),
-        (["run", "."], "cannot be read"),
-        (["run", "tiny", "--set", "model.path=/nowhere", "--run-dir", "{tmp}"], "no checkpoint is there"),
-        (["run", "tiny", "--sett", "x=1"], "No such option"),
-        (["run"], "Missing argument"),
-        (["sql", "select 1", "--run-dir", "{tmp}/nothing"], "no run is there"),
-        (["status", "--run-dir", "{tmp}/nothing"], "no run is there"),
-        (["stage", "rollout", "--round", "0", "--run-dir", "{tmp}/nothing"], "no run is there"),
-        (["verify", "--run-dir", "{tmp}/nothing"], "no run is there"),
-        (["prune", "--keep-last", "1", "--run-dir", "{tmp}/nothing"], "no run is there"),
-        (["prune", "--keep-last", "0", "--run-dir", "{run}"], "keep-last"),
-        (["trace", "shapes-trian-00015", "--run-dir", "{run}"], "the nearest are shapes-train-00015"),
-        (["trace", "shapes-train", "--run-dir", "{run}"], "24 samples begin so"),
-        (["sql", "drop view rollouts", "--run-dir", "{run}"], "one SELECT"),
-        (["sql", "select nonsense from rollouts", "--run-dir", "{run}"], "nonsense"),
-        (["stage", "rolout", "--round", "0", "--run-dir", "{run}"], "the stages are"),
-        (["stage", "rollout", "--round", "7", "--run-dir", "{run}"], "00007/select"),
-        (["run", "tiny", "--run-dir", "{run}", *SETS, "--set", "seed=5"], "seed"),
-        (["run", "tiny", "--run-dir", "{run}", *SETS, "--set", "rollout.temperature=0.5"], "--accept-changes"),
-    ],
-)
-def test_wrong_input_is_one_line_and_exit_2(capfdbinary, run_dir, tmp_path, arguments, said):
-    before = sorted(run_dir.rglob("*"))
-    code, _, err = call(capfdbinary, *(part.format(tmp=tmp_path, run=run_dir) for part in arguments))
-    assert code == 2
-    assert said in err
-    assert err.startswith("deepvideo: ")
-    assert err.count("\n") == 1
-    assert [path for path in before if not path.exists()] == []
-
-
-def test_a_missing_codec_is_said_before_anything_is_done(capfdbinary, monkeypatch, tmp_path):
-    monkeypatch.setattr(av, "codecs_available", av.codecs_available - {"ffv1"})
-    code, _, err = call(capfdbinary, "run", "tiny", "--run-dir", tmp_path / "run", *SETS)
-    assert code == 2
-    assert "ffv1" in err
 
 
 def test_python_that_is_too_old_is_refused(tmp_path):

@@ -7,12 +7,12 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import libfaketime
 import pytest
-from conftest import call
+from conftest import call, one_line
+from small_disk import disk, fill, remount
 from small_run import complete, complete_in_child, fork_server, tables
 
 from storage.run import Run
@@ -29,38 +29,8 @@ def unfinished(two_rounds, tmp_path):
     return tmp_path / "run"
 
 
-@contextmanager
-def disk(folder, mebibytes):
-    """A small disk of its own at `folder`."""
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "none", folder], capture_output=True)
-    if mounted.returncode:
-        pytest.skip(f"this machine does not let us mount a disk: {mounted.stderr.decode().strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
-
-
-def remount(folder, options):
-    subprocess.run(["mount", "-o", f"remount,{options}", folder], check=True)
-
-
-def fill(folder, left):
-    """Takes all of the disk's space but `left` bytes."""
-    with open(folder / "filler", "wb") as file:
-        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(folder).free - left)
-
-
 def stage(capfd, folder, name, r, *more):
     return call(capfd, "stage", name, "--round", r, "--run-dir", folder, *more)
-
-
-def one_line(err):
-    assert err.startswith("deepvideo: ")
-    assert err.count("\n") == 1
-    assert "Traceback" not in err
-    return err
 
 
 @pytest.mark.parametrize(("name", "r", "left"), [("train", 1, 3 * 2**20), ("rollout", 1, 2**14), ("select", 0, 0)])

@@ -51,16 +51,3 @@ def test_a_logged_figure_that_does_not_come_out_is_named(capfd, two_rounds, tmp_
     assert code == 1
     assert out.strip().splitlines()[-1].startswith(f"differs: from step {step} ({name}) on")
     assert replay(capfd, tmp_path / "run", "--round", 0, "--step", 1, "--rtol", 0.01)[0] == 0
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--round", 9, "--step", 0], "00009/train is missing"),
-        (["--round", 0, "--step", 99], "there is no step 99"),
-    ],
-)
-def test_what_cannot_be_replayed_says_why(capfd, two_rounds, arguments, said):
-    code, _, err = replay(capfd, two_rounds, *arguments)
-    assert code == 2
-    assert said in err

@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Settings(BaseModel):
-    """Base of the trainer's settings: frozen, unknown fields refused, field docstrings kept as descriptions."""
+    """Base of the trainer's settings: frozen, no unknown field, no infinity; field docstrings kept as descriptions."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class RegGrpoConfig(Settings):

@@ -30,9 +30,9 @@ def replay(
     from flows.tables import replay_table
     from storage.run import Run
 
-    console = terminal()
+    console, config = terminal(), stored_config(Run.open(run_dir))
     with stderr_to(log_of(run_dir)):
-        session = Session(run_dir, stored_config(Run.open(run_dir)), console)
+        session = Session(run_dir, config, console)
         with StageProgress(console, f"replay round {round_index}") as progress:
             found = replay_round(session, round_index, step, progress)
     console.print(replay_table(found))

@@ -23,7 +23,7 @@ def serve(
     host: Annotated[
         str, typer.Option(help="Where the server listens; other machines see it on 0.0.0.0.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The server's port.")] = 4200,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The server's port.")] = 4200,
     prefect_file: Annotated[
         Path | None, typer.Option(help="Deployments; default: ./prefect.yaml if there is one, else the shipped one.")
     ] = None,

@@ -65,7 +65,7 @@ def check_memory(available: int, total: int) -> Check:
     """Whether engine and trainer fit; bytes."""
     found = f"{available / GIB:.1f} of {total / GIB:.1f} GiB available"
     if available < MEMORY_NEEDED:
-        return Check("memory", "warn", found, f"free some: `tiny` takes 2.4 GiB with vLLM, real models more")
+        return Check("memory", "warn", found, "free some: `tiny` takes 2.4 GiB with vLLM, real models more")
     return Check("memory", "ok", found)
 
 

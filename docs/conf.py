@@ -11,7 +11,6 @@ author = copyright = "the DeepVideo-R1 authors"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mathml", "generated", "docstrings"]
 exclude_patterns = ["_build"]
 default_role = "code"
-suppress_warnings = ["toc.empty_glob"]
 
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 3

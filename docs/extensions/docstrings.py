@@ -1,4 +1,4 @@
-"""Docstrings are written for people; what reStructuredText would read as markup in them is escaped."""
+"""Docstrings are written for people; what reStructuredText would misread in them is put right."""
 
 import re
 
@@ -6,12 +6,16 @@ from sphinx.application import Sphinx
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Escapes before Napoleon reads the sections."""
-    app.connect("autodoc-process-docstring", _escape, priority=100)
+    """Comes before Napoleon, which reads the sections."""
+    app.connect("autodoc-process-docstring", _put_right, priority=100)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
-def _escape(app: Sphinx, what: str, name: str, item: object, options: object, lines: list[str]) -> None:
-    for i, line in enumerate(lines):
+def _put_right(app: Sphinx, what: str, name: str, item: object, options: object, lines: list[str]) -> None:
+    found: list[str] = []
+    for line in lines:
+        if found and found[-1].startswith(" ") and line[:1].strip():
+            found.append("")  # the end of an indented block
         parts = re.split(r"(`[^`]*`)", line)  # code stays as it is
-        lines[i] = "".join(part if part.startswith("`") else re.sub(r"([|])", r"\\\1", part) for part in parts)
+        found.append("".join(part if part.startswith("`") else part.replace("|", r"\|") for part in parts))
+    lines[:] = found

@@ -23,18 +23,30 @@ SHELLS = ("bash", "sh", "shell", "console")
 PROGRAMS = ("deepvideo", "make", "docker", "prefect", "python", "pip", "git", "openssl", "export", "cd")
 SETS = [part for name in SMALL if not name.startswith("rounds=") for part in ("--set", name)]
 ELSEWHERE = {
-    r"make (demo|install)": ("the real vLLM, minutes", "test_demo.py::test_it_prints_rounds_validation_and_three_commands"),
+    r"make (demo|install)": (
+        "the real vLLM, minutes",
+        "test_demo.py::test_it_prints_rounds_validation_and_three_commands",
+    ),
     r"make install GPU=1": ("needs a GPU", "test_stages_vllm_engine_gpu.py::test_the_order_of_a_swap_in_place"),
     r"make test": ("runs this file", "test_docs_commands.py::test_a_command_is_run_or_says_who_runs_it"),
     r"\S+python -m pytest -m gpu": ("needs a GPU", "test_stages_vllm_engine_gpu.py::test_the_order_of_a_swap_in_place"),
     r"deepvideo run gpu\.toml": ("a model and a GPU", "test_docs_commands.py::test_a_settings_file_of_a_page_is_valid"),
-    r"deepvideo serve": ("runs until interrupted", "test_flows_deployments.py::test_rounds_by_hand_until_there_is_nothing_to_do"),
-    r"(export PREFECT_API_URL=|prefect )": ("needs the server", "test_flows_deployments.py::test_an_evaluation_and_a_report"),
+    r"deepvideo serve": (
+        "runs until interrupted",
+        "test_flows_deployments.py::test_rounds_by_hand_until_there_is_nothing_to_do",
+    ),
+    r"(export PREFECT_API_URL=|prefect )": (
+        "needs the server",
+        "test_flows_deployments.py::test_an_evaluation_and_a_report",
+    ),
     r"export PREFECT_API_DATABASE_CONNECTION_URL=": (
         "needs PostgreSQL",
         "test_flows_postgres.py::test_a_round_runs_and_its_history_survives_a_restart",
     ),
-    r"docker ": ("needs a Docker daemon", "test_docker.py::test_the_worker_serves_on_the_server_with_heartbeats_and_leases_on_disk"),
+    r"docker ": (
+        "needs a Docker daemon",
+        "test_docker.py::test_the_worker_serves_on_the_server_with_heartbeats_and_leases_on_disk",
+    ),
     r"openssl rand": ("writes a secret", "test_docker.py::test_the_password_is_a_secret_file_that_git_does_not_hold"),
 }
 """Commands, by their beginning, that are not run here: why, and the test that covers what they do."""

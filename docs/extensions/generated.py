@@ -3,8 +3,9 @@
 A page says where: a line `<!-- generated: commands -->`.
 """
 
+import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from sphinx.application import Sphinx
 
@@ -33,32 +34,38 @@ def commands() -> str:
         get_docs_for_click(obj=command, ctx=context, name=name, call_prefix="deepvideo", indent=1)
         for name, command in group.commands.items()
     )
-    return text
+    parts = re.split(r"(`[^`\n]*`|```.*?```)", text, flags=re.S)  # code stays as it is; elsewhere < begins no tag
+    return "".join(part if part.startswith("`") else part.replace("<", "&lt;") for part in parts)
 
 
 def tables() -> str:
     """Every table of a run, in Markdown: what a row is and its columns, from the records and the views themselves."""
-    return "\n".join(_tables())
-
-
-def _tables() -> Iterator[str]:
     import tempfile
 
-    from storage import layout, records, schema, shards
+    from storage import layout, shards
     from storage.query import query
     from storage.run import Identity, Run, Settings
     from storage.views import TEMPLATE
 
-    template = TEMPLATE.read_text(encoding="utf-8")
-    notes = re.findall(r"((?:^-- .+\n)*)create or replace view (\w+)", template, flags=re.M)
+    views = re.findall(r"((?:^-- .+\n)*)create or replace view (\w+)", TEMPLATE.read_text("utf-8"), flags=re.M)
     with tempfile.TemporaryDirectory() as folder:
         run = Run.create(folder, Identity("0" * 64, "0" * 64, 0), Settings({}, {}))
         run.files.create(layout.samples_table(run.identity.data), shards.parquet_bytes("samples", []))
-        for note, name in sorted(notes, key=lambda pair: pair[1]):
-            record = schema.TABLES.get(name)
-            own = not note and record
-            yield f"\n## {name}\n"
-            yield (record.__doc__ if own else note.replace("-- ", "")).replace("    ", "").strip() + "\n"
-            yield "| column | type |\n|---|---|"
-            for row in query(run, f"describe {name}").to_pylist():
-                yield f"| `{row['column_name']}` | {row['column_type'].lower()} |"
+        return "\n".join(
+            line
+            for note, name in sorted(views, key=lambda view: view[1])
+            for line in _table(name, note, query(run, f"describe {name}").to_pylist())
+        )
+
+
+def _table(name: str, note: str, columns: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    from storage import schema
+
+    record = schema.TABLES.get(name)
+    yield f"\n## {name}\n"
+    if record:
+        yield inspect.getdoc(record) + "\n"
+    yield note.replace("-- ", "") + "\n"
+    yield "| column | type |\n|---|---|"
+    for column in columns:
+        yield f"| `{column['column_name']}` | {column['column_type'].lower()} |"

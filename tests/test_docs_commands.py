@@ -12,16 +12,25 @@ from pathlib import Path
 import pytest
 from conftest import call
 from prefect.testing.utilities import prefect_test_harness
-from small_run import SMALL
+from small_run import SMALL, complete
 
 from flows.cli import app
 from flows.config import load_config
+from storage.run import Run
+from storage.views import write_views
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SHELLS = ("bash", "sh", "shell", "console")
 PROGRAMS = ("deepvideo", "make", "docker", "prefect", "python", "pip", "git", "openssl", "export", "cd")
-SETS = [part for name in SMALL if not name.startswith("rounds=") for part in ("--set", name)]
+SMALLER = [
+    *(setting for setting in SMALL if not setting.startswith("rounds=")),
+    "select.samples_per_round=8",
+    "rollout.group_size=3",
+    "data.num_validation=2",
+    "train.groups_per_batch=2",
+]
+SETS = [part for setting in SMALLER for part in ("--set", setting)]
 ELSEWHERE = {
     r"make (demo|install)": (
         "the real vLLM, minutes",
@@ -101,16 +110,25 @@ def settings_files(page: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished run of three rounds, made on the same settings as the runs of the pages."""
+    folder = tmp_path_factory.mktemp("docs") / "run"
+    complete(folder, load_config("tiny", [*SMALLER, "rounds=3"]))
+    write_views(Run.open(str(folder)))
+    return folder
+
+
+@pytest.fixture(scope="module")
 def prefect_server():
     with prefect_test_harness(server_startup_timeout=180):
         yield
 
 
 @pytest.fixture
-def workplace(three_rounds, tmp_path, monkeypatch):
+def workplace(finished, tmp_path, monkeypatch):
     """A folder like a reader's: a finished run in runs/demo and in runs/tiny."""
     for name in ("demo", "tiny"):
-        shutil.copytree(three_rounds, tmp_path / "runs" / name)
+        shutil.copytree(finished, tmp_path / "runs" / name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     return tmp_path

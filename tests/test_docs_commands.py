@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 from conftest import call
-from prefect.testing.utilities import prefect_test_harness
 from small_run import SMALL, complete
 
 from flows.cli import app
 from flows.config import load_config
+from flows.terminal import quiet
 from storage.run import Run
 from storage.views import write_views
 
@@ -120,6 +120,9 @@ def finished(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def prefect_server():
+    quiet()  # before Prefect reads its settings
+    from prefect.testing.utilities import prefect_test_harness
+
     with prefect_test_harness(server_startup_timeout=180):
         yield
 

@@ -1,4 +1,4 @@
-"""Every shell command of the README and the guides is run here, or says which test or person runs it."""
+"""Every command and every Python block of the README and the guides is run here, or says which test covers it."""
 
 import os
 import re
@@ -27,7 +27,6 @@ SMALLER = [
     *(setting for setting in SMALL if not setting.startswith("rounds=")),
     "select.samples_per_round=8",
     "rollout.group_size=3",
-    "data.num_validation=2",
     "train.groups_per_batch=2",
 ]
 SETS = [part for setting in SMALLER for part in ("--set", setting)]
@@ -184,6 +183,16 @@ def test_a_settings_file_of_a_page_is_valid(page, tmp_path):
     for name, text in settings_files(page).items():
         (tmp_path / name).write_text(text)
         load_config(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if "```python\n" in page.read_text()], ids=lambda page: page.stem
+)
+def test_the_python_of_a_page_runs(page, workplace):
+    names = {}
+    for language, text in blocks(page):
+        if language == "python":
+            exec(compile(text, str(page), "exec"), names)
 
 
 def test_the_readme_names_every_command():

@@ -8,7 +8,7 @@ GPU ?=
 PINS := requirements/$(if $(GPU),gpu,cpu).txt
 BACKEND := $(if $(TORCH),--torch-backend $(TORCH),)
 
-.PHONY: install demo test test-all lint bench docker-try settings-docs requirements clean
+.PHONY: install demo test test-all lint docs bench docker-try settings-docs requirements clean
 
 install: $(VENV)/.installed
 
@@ -34,6 +34,10 @@ lint: install
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/hadolint docker/*.Dockerfile
 
+docs: install
+	@$(VENV)/bin/python -m sphinx -q -W --keep-going -b html docs docs/_build
+	@echo "open docs/_build/index.html"
+
 bench: install
 	@$(VENV)/bin/python benchmarks/noise.py --quick
 	@$(VENV)/bin/python benchmarks/difficulty_query.py --quick
@@ -55,4 +59,4 @@ requirements: install
 	@$(UV) pip compile -q --group dev --universal --python-version 3.11 -c requirements/cpu.txt --no-annotate --no-header -o requirements/dev.txt
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) runs docs/_build

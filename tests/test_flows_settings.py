@@ -33,7 +33,7 @@ def test_what_show_prints_loads_again_as_the_same_settings(capfd, tmp_path, pres
 @given(
     st.fixed_dictionaries(
         {
-            "seed": st.integers(0, 2**40),
+            "seed": st.integers(0, 2**32 - 1),
             "model": st.fixed_dictionaries({"path": st.text(st.characters(exclude_categories=["Cs"]))}),
             "train": st.fixed_dictionaries({"learning_rate": st.floats(1e-300, 1e300)}),
         }

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import call
 from small_run import SMALL, complete
+from typer.main import get_command
 
 from flows.cli import app
 from flows.config import load_config
@@ -197,5 +198,5 @@ def test_the_python_of_a_page_runs(page, workplace):
 
 def test_the_readme_names_every_command():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    names = {command.name or command.callback.__name__ for command in app.registered_commands}
+    names = set(get_command(app).commands)
     assert names == names & set(re.findall(r"\bdeepvideo (\w+)", text))

@@ -99,8 +99,8 @@ select round_index, true as sampled, avg(accuracy) as accuracy,
 from groups where pass = 'original' group by round_index
 union all
 select round_index, false, p,
-    (p + z * z / (2 * n) - z * sqrt(p * (1 - p) / n + z * z / (4 * n * n))) / (1 + z * z / n),
-    (p + z * z / (2 * n) + z * sqrt(p * (1 - p) / n + z * z / (4 * n * n))) / (1 + z * z / n)
+    least(p, (p + z * z / (2 * n) - z * sqrt(p * (1 - p) / n + z * z / (4 * n * n))) / (1 + z * z / n)),
+    greatest(p, (p + z * z / (2 * n) + z * sqrt(p * (1 - p) / n + z * z / (4 * n * n))) / (1 + z * z / n))
 from (select round_index, avg(reward_accuracy) as p, count(*) as n, 1.96 as z from evaluations group by round_index)
 order by 1, 2""",
     _accuracy,

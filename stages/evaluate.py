@@ -53,4 +53,4 @@ def wilson_interval(num_correct: int, num_samples: int, z: float = 1.96) -> tupl
     share, spread = num_correct / num_samples, z * z / num_samples
     centre = (share + spread / 2) / (1 + spread)
     half = z * math.sqrt(share * (1 - share) / num_samples + spread / (4 * num_samples)) / (1 + spread)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))

@@ -7,11 +7,12 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from prefect import runtime
 from prefect.concurrency.sync import concurrency
 from prefect.logging import get_run_logger
+from prefect.settings import PREFECT_API_URL
 from rich.console import Console
 
 from flows.config import load_config, stored_config
@@ -35,10 +36,20 @@ def at_work(
     """
     settings = load_config(config, overrides) if config else stored_config(Run.open(run_dir), overrides)
     with (
-        concurrency(accelerator(), lease_duration=LEASE_SECONDS, raise_on_lease_renewal_failure=False),
+        _accelerator_free(),
         open_session(run_dir, settings, _console(), accept_changes=accept_changes) as session,
     ):
         yield session
+
+
+def _accelerator_free() -> AbstractContextManager[None]:
+    """Waits for the accelerator where a lasting server gives it to one process after the other.
+
+    The server that a command starts for itself gives none: killed with its command, it could never take one back.
+    """
+    if PREFECT_API_URL.value() is None:
+        return nullcontext()
+    return concurrency(accelerator(), lease_duration=LEASE_SECONDS, raise_on_lease_renewal_failure=False)
 
 
 def accelerator() -> str:

@@ -136,3 +136,26 @@ def test_the_disk_is_blamed_only_for_what_it_did():
     wrapped = RuntimeError("could not save")
     wrapped.__cause__ = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/full/file")
     assert _disk_problem(wrapped).startswith("/full/file: the disk is full")
+
+
+def test_a_slot_that_was_never_freed_holds_up_no_command(tmp_path):
+    """What `serve` leaves in Prefect's database, and a command that was killed with the server it had started."""
+    environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+    environment |= {
+        "PREFECT_HOME": str(tmp_path / "prefect"),
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    }
+    taken = """
+from prefect.client.orchestration import get_client
+from flows.work import accelerator
+with get_client(sync_client=True) as client:
+    client.upsert_global_concurrency_limit_by_name(accelerator(), 1)
+    client.increment_concurrency_slots([accelerator()], 1, "concurrency").raise_for_status()
+    assert client.read_global_concurrency_limit_by_name(accelerator()).active_slots == 1
+"""
+    subprocess.run([sys.executable, "-c", taken], env=environment, cwd=ROOT, check=True, timeout=200)
+    command = [sys.executable, "-m", "flows.cli", "run", "tiny", "--run-dir", str(tmp_path / "run"), *SETS]
+    result = subprocess.run(
+        [*command, "--set", "rounds=1"], env=environment, cwd=ROOT, capture_output=True, timeout=300
+    )
+    assert result.returncode == 0, result.stderr

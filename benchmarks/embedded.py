@@ -1,6 +1,6 @@
 """The embedded benchmark: floor, warm policy, ceiling, and what GRPO and Reg-GRPO lift, by level, with seeds.
 
-python benchmarks/embedded.py [--parts floor warm ceiling lift] [--seeds N] [--work DIR] [--json FILE] [--quick]
+python benchmarks/embedded.py [--parts floor warm ceiling lift] [--seeds N] [--set K=V] [--work D] [--json F] [--quick]
 
 floor: a random plausible answer, computed and simulated. warm: the shipped policy. ceiling: the warm policy after
 supervised fine-tuning (embedded_ceiling.py), at half of its steps and at the end. lift: preset tiny_benchmark, trained
@@ -139,12 +139,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to measure")
     parser.add_argument("--seeds", type=int, help="data and training seeds, 3 if not given")
+    parser.add_argument("--set", action="append", default=[], help="a setting other than the preset's, name=value")
     parser.add_argument("--work", type=Path, help="keep runs and taught policies here")
     parser.add_argument("--json", type=Path, help="write {machine, version, rows} to this file")
     parser.add_argument("--quick", action="store_true", help="a few samples and steps of everything")
     arguments = parser.parse_args()
     size = QUICK if arguments.quick else Size()
-    size = dataclasses.replace(size, num_seeds=arguments.seeds or size.num_seeds)
+    overrides = (*size.overrides, *arguments.set)
+    size = dataclasses.replace(size, num_seeds=arguments.seeds or size.num_seeds, overrides=overrides)
     rows: Rows = []
     with tempfile.TemporaryDirectory() as folder:
         work = arguments.work or Path(folder)

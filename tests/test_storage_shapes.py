@@ -9,6 +9,7 @@ import pytest
 
 from stages.leak import leaks
 from storage.datasets import shapes
+from storage.datasets.shapes_new_tasks import hidden
 from storage.datasets.shapes_scene import (
     COLOURS,
     DIRECTIONS,
@@ -198,12 +199,19 @@ def test_the_first_half_of_a_trace_does_not_give_the_answer_and_the_end_does(roo
 
 def test_spans_are_the_answer_in_seconds_within_the_video(root: Path) -> None:
     asked = [sample for sample in shapes.load(root) if sample.problem_type == "temporal_grounding"]
-    assert any(len(sample.spans) == 2 for sample in asked)
     for sample in asked:
         assert sample.answer == ", ".join(f"{start} to {end}" for start, end in sample.spans)
         assert all(0 <= start < end <= VIDEO_SECONDS for start, end in sample.spans)
         assert sum(end - start for start, end in sample.spans) < VIDEO_SECONDS
     assert not any(sample.spans for sample in shapes.load(root) if sample not in asked)
+
+
+def test_what_is_hidden_before_and_after_has_two_spans() -> None:
+    drawn = [hidden(np.random.default_rng(seed), 0.5) for seed in range(30)]
+    assert {len(one.spans) for one in drawn} == {1, 2}
+    for one in drawn:
+        seen = [frame for frame in range(NUM_FRAMES) if not one.things[0].seen(frame)]
+        assert one.answer == _spans_text(seen)
 
 
 def test_an_object_is_drawn_for_as_long_as_it_is_seen_and_labelled_for_the_same_pairs() -> None:

@@ -112,13 +112,7 @@ class Session:
     @cached_property
     def engine(self) -> Engine:
         """The engine that the settings name, never another; started when it is first needed."""
-        if self.config.engine.type == "deterministic":
-            from stages.deterministic_engine import DeterministicEngine
-
-            return DeterministicEngine(self.config.video, self.checkpoint)
-        from stages.vllm_engine import VllmEngine
-
-        return VllmEngine(self.config.engine, self.config.video)
+        return make_engine(self.config, self.checkpoint)
 
     @cached_property
     def processor(self) -> Any:
@@ -165,6 +159,17 @@ def open_session(url: str, config: RunConfig, console: Console, *, accept_change
             yield session
         finally:
             session.release_engine()
+
+
+def make_engine(config: RunConfig, checkpoint: Path) -> Engine:
+    """The engine that the settings name, without a policy yet; `checkpoint` gives the deterministic one its tokens."""
+    if config.engine.type == "deterministic":
+        from stages.deterministic_engine import DeterministicEngine
+
+        return DeterministicEngine(config.video, checkpoint)
+    from stages.vllm_engine import VllmEngine
+
+    return VllmEngine(config.engine, config.video)
 
 
 def _data_root(files: Files, config: RunConfig) -> Path:

@@ -54,7 +54,7 @@ def seconds_table(run: Run) -> Table:
 
 
 def validation_lines(run: Run) -> list[str]:
-    """Validation accuracy of each evaluated policy, with Wilson's 95 % interval."""
+    """Validation accuracy of each evaluated policy, with Wilson's 95 % interval; then by level, if there are levels."""
     sql = """
         select policy_version, sum(reward_accuracy)::bigint as correct, count(*) as samples
         from evaluations group by 1 order by 1
@@ -67,7 +67,15 @@ def validation_lines(run: Run) -> list[str]:
             f"policy {row['policy_version']}: validation accuracy {share:.3f}, 95 % interval {low:.3f} to {high:.3f} "
             f"({row['correct']} of {row['samples']})"
         )
+        lines += _level_line(run, row["policy_version"])
     return lines
+
+
+def _level_line(run: Run, policy_version: int) -> list[str]:
+    sql = f"from evaluation_levels where policy_version = {policy_version} and task_level is not null order by all"
+    levels = query(run, sql).to_pylist()
+    shares = (f"{row['task_level']} {row['accuracy']:.3f} of {row['num_samples']}" for row in levels)
+    return [f"  by level: {', '.join(shares)}"] if levels else []
 
 
 def replay_table(found: list[Comparison]) -> Table:

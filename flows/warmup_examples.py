@@ -15,6 +15,7 @@ from storage.records import Sample
 from trainer.warmup_batch import Example, Exercise
 
 NUM_OPTIONS = 4
+STYLES = ("plain", "plain", "hint", "hint", "guided")
 
 
 def response_text(trace: str, answer: str) -> str:
@@ -55,12 +56,16 @@ def _shuffled(names: list[str], rng: np.random.Generator) -> list[str]:
 
 
 def make_examples(
-    samples: Sequence[Sample], traces: dict[str, str], processor: Any, rng: np.random.Generator
+    samples: Sequence[Sample],
+    traces: dict[str, str],
+    processor: Any,
+    rng: np.random.Generator,
+    styles: Sequence[str] = STYLES,
 ) -> Iterator[Example]:
-    """Per sample two plain prompts, two with hints of random length, one guided; short text as multiple choice too."""
+    """Per sample a prompt of each style (hints are of random length); short text as multiple choice too."""
     for clip, sample in enumerate(samples):
         trace = traces[sample.sample_id]
-        for style in ("plain", "plain", "hint", "hint", "guided"):
+        for style in styles:
             variants = [(sample, trace)]
             if sample.problem_type == "short_text":
                 variants.append(as_choice(sample, trace, rng))

@@ -79,6 +79,8 @@ class RewardsConfig(Config):
     """Weight of the format: the response is one think block and one answer block."""
     accuracy_weight: Annotated[float, Field(gt=0.0)] = 1.0
     """Weight of a right answer; never 0, since nothing else asks for one."""
+    iou_weight: Annotated[float, Field(ge=0.0)] = 1.0
+    """Weight of the IoU of time spans, where the question asks when."""
 
 
 class DifficultyConfig(Config):

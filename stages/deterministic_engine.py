@@ -1,6 +1,6 @@
 """An engine without a model: every response is a hash of its request. For tests of the loop, and shipped as such.
 
-It answers in the right form, with a plausible word, number or letter of its own choosing, so that rewards vary within
+It answers in the right form, with a plausible word, number, letter or span of its own choosing, so that rewards vary in
 a group; a guided prompt's answer is repeated after a made-up trace. Its log-probs are those of a fair choice and say
 nothing of any policy (`holds_policy` is False). Equal requests give equal responses on every machine.
 """
@@ -83,8 +83,10 @@ class DeterministicEngine:
 def _answer(prompt: str, choice: int) -> str:
     guided = re.search(r"The correct answer is ([^\n]+?)\. Explain it\.", prompt)
     if guided:
-        return guided.group(1).split(".")[0]
+        return re.sub(r"^([A-Z])\. .*", r"\1", guided.group(1))
     if "Answer with the letter" in prompt:
         letters = re.findall(r"^([A-Z])\. ", prompt, flags=re.MULTILINE)
         return str(letters[choice % len(letters)])
+    if "Answer with seconds" in prompt:
+        return f"{choice % 4 / 2} to {choice % 4 / 2 + 1}"
     return str(choice % 6) if "Answer with a number" in prompt else WORDS[choice % len(WORDS)]

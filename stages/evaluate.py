@@ -13,7 +13,7 @@ from stages.rewards import grade, reward_columns
 from stages.rollout import Query, Scene, ask
 from storage.records import Dropped, Evaluation, Sample
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 
 
 def evaluate(samples: Sequence[Sample], config: EvaluateConfig, scene: Scene) -> tuple[list[Evaluation], list[Dropped]]:
@@ -33,6 +33,7 @@ def evaluate(samples: Sequence[Sample], config: EvaluateConfig, scene: Scene) ->
                 policy_version=scene.policy_version,
                 sample_id=sample.sample_id,
                 problem_type=sample.problem_type,
+                task_level=sample.task_level,
                 response=completion.text,
                 finish_reason=completion.finish_reason,
                 **reward_columns(grade(completion.text, sample, scene.rewards)),

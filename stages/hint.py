@@ -45,10 +45,10 @@ def reasoning(response: str) -> str:
 def best_trace(rewards: Sequence[Reward]) -> int | None:
     """The index of the highest total, ties to the first; None if no trajectory earns more than the format reward.
 
-    A trajectory earns more if its total is above its own format part, so one that is right without the format
-    counts, and one that has the format alone never does.
+    A trajectory earns more with accuracy or IoU, so one that is right without the format counts, and one that has the
+    format alone never does, whatever the parts weigh.
     """
-    earning = [index for index, reward in enumerate(rewards) if reward.total > reward.format]
+    earning = [index for index, reward in enumerate(rewards) if reward.accuracy or reward.iou]
     return max(earning, key=lambda index: rewards[index].total, default=None)
 
 

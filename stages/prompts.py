@@ -15,6 +15,7 @@ INSTRUCTIONS: dict[ProblemType, str] = {
     "multiple_choice": "Answer with the letter.",
     "number": "Answer with a number.",
     "short_text": "Answer with a word or phrase.",
+    "temporal_grounding": "Answer with seconds, start to end.",
 }
 FORMAT = "Reason inside <think> </think>, then answer inside <answer> </answer>."
 

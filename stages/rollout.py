@@ -120,7 +120,7 @@ def regrade(rollout: Rollout, sample: Sample, config: RewardsConfig) -> Rollout:
 def _rewarded(response: str, sample: Sample, config: RewardsConfig) -> dict[str, Any]:
     reward = grade(response, sample, config)
     most = max_reward(sample.problem_type, config)
-    return {**reward_columns(reward), "reward_iou": reward.iou, "max_reward": most}
+    return {**reward_columns(reward), "max_reward": most}
 
 
 def _graded(

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-ProblemType = Literal["multiple_choice", "number", "short_text"]
+ProblemType = Literal["multiple_choice", "number", "short_text", "temporal_grounding"]
 Pass = Literal["original", "augmented", "control"]
 Kind = Literal["none", "noise", "hint"]
 Label = Literal["hard", "easy", "kept"]
@@ -21,7 +21,9 @@ class Sample:
     """One question about one video.
 
     `answer` is the ground truth in canonical form: a capital letter for `multiple_choice` (index into
-    `options`), digits for `number`, the word or phrase for `short_text`. `spans` are seconds.
+    `options`), digits for `number`, the word or phrase for `short_text`, `0.5 to 1.5` for `temporal_grounding`, whose
+    truth is `spans`. `spans` are (start, end) in seconds. `task_level`: how far from the training data a validation
+    sample is, as its benchmark names it (SEED-Bench-R1: L1, L2, L3); None where the benchmark has no levels.
     """
 
     sample_id: str
@@ -33,6 +35,7 @@ class Sample:
     spans: tuple[tuple[float, float], ...] = ()
     split: str = "train"
     video_sha256: str | None = None
+    task_level: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,16 +222,18 @@ class TrainRollout:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """One greedy response to one validation sample by one policy version."""
+    """One greedy response to one validation sample by one policy version; `task_level` is the sample's."""
 
     run_id: str
     round_index: int
     policy_version: int
     sample_id: str
     problem_type: ProblemType
+    task_level: str | None
     response: str
     predicted_answer: str | None
     finish_reason: str
     reward: float
     reward_format: float
     reward_accuracy: float
+    reward_iou: float | None

@@ -13,6 +13,17 @@ create or replace view train_steps    as select * from read_parquet({train_steps
 create or replace view train_rollouts as select * from read_parquet({train_rollouts}, union_by_name = true);
 create or replace view evaluations    as select * from read_parquet({evaluations}, union_by_name = true);
 
+-- One row a policy and level of the benchmark, as SEED-Bench-R1 reports it. task_level is null where there are none.
+create or replace view evaluation_levels as
+select
+    round_index, policy_version, task_level,
+    count(*) as num_samples,
+    avg(reward) as mean_reward,
+    avg(reward_accuracy) as accuracy,
+    avg(reward_iou) as mean_iou
+from evaluations
+group by all;
+
 -- One row an attempt: every complete one, and whether it is current.
 create or replace view stages as
 select * from (values {stages})

@@ -34,6 +34,7 @@ def test_it_prints_rounds_validation_and_three_commands(demo):
     _, printed = demo
     assert "vanishing" in printed
     assert printed.count("validation accuracy") == 2
+    assert printed.count("by level: L1") == 2
     assert printed.count("\n  deepvideo ") == 3
 
 

@@ -43,4 +43,4 @@ def test_views_sql_opens_in_plain_duckdb_from_the_runs_folder(finished):
         "print(db.execute('select count(*) from rounds').fetchone()[0], len(db.execute('show tables').fetchall()))"
     )
     result = subprocess.run([sys.executable, "-c", program], cwd=finished, capture_output=True, text=True)
-    assert result.stdout.split() == ["4", "15"], result.stderr
+    assert result.stdout.split() == ["4", "16"], result.stderr

@@ -31,10 +31,11 @@ def test_rewards_change_and_nothing_else_and_run_goes_on_without_generating_agai
     assert "stale now" in out
     assert "00000/train" in out
     assert rows(folder) == before
-    graded = rows(folder, "reward, reward_format, reward_accuracy, max_reward")
+    graded = rows(folder, "reward, reward_format, reward_accuracy, reward_iou, max_reward")
     assert len(graded) == 40
-    assert all(row["reward"] == 0.5 * row["reward_format"] + row["reward_accuracy"] for row in graded)
-    assert {row["max_reward"] for row in graded} == {1.5}
+    for row in graded:
+        assert row["reward"] == 0.5 * row["reward_format"] + row["reward_accuracy"] + (row["reward_iou"] or 0.0)
+        assert row["max_reward"] == (1.5 if row["reward_iou"] is None else 2.5)
     changed = resolve_config(small_config.model_dump(), [HALF], "test")
     complete_in_child(folder, changed)
     ledger = Run.open(str(folder)).ledger

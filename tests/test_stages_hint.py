@@ -141,6 +141,9 @@ def test_reasoning_is_the_text_inside_the_think_block() -> None:
         ([reward(1.2), reward(1.0)], 0),
         ([reward(0.0, 0.0), reward(1.0, 0.0)], 1),  # right, without the format
         ([reward(1.0), reward(1.0, 0.0)], 1),  # the format alone never counts, whatever it ties with
+        ([Reward(2.0, 1.0, 0.0, None, None)], None),  # nor whatever it weighs
+        ([Reward(0.9, 1.0, 1.0, None, None)], 0),  # format 0.5, accuracy 0.4
+        ([Reward(1.3, 1.0, 0.0, 0.3, None)], 0),  # a span that is right in part
     ],
 )
 def test_best_trace(rewards: list[Reward], index: int | None) -> None:

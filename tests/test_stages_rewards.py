@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stages.config import RewardsConfig
 from stages.number import NUMBER_WORDS, read_number
 from stages.rewards import Reward, extract_answer, grade, max_reward
 from stages.short_text import normalise_text
@@ -19,6 +20,7 @@ SIGNS = Sample("signs", "v.avi", "Which?", "B", "multiple_choice", ("3", "-3", "
 TWINS = Sample("twins", "v.avi", "Which?", "A", "multiple_choice", ("dog", "cat", "dog"))
 BARE = Sample("bare", "v.avi", "Which? A. dog B. cat", "B", "multiple_choice")
 WORD = Sample("word", "v.avi", "What?", "the Red Ball", "short_text")
+SPAN = Sample("span", "v.avi", "When?", "0.5 to 1.5", "temporal_grounding", spans=((0.5, 1.5),))
 
 
 def number(answer: str) -> Sample:
@@ -270,11 +272,47 @@ def test_predicted_answer_is_none_without_an_accepted_block() -> None:
     assert grade("B", COLOURS).predicted_answer is None
 
 
-@pytest.mark.parametrize("problem_type", ["multiple_choice", "number", "short_text"])
-def test_the_largest_reward_can_be_earned(problem_type: ProblemType) -> None:
-    sample = {s.problem_type: s for s in (COLOURS, number("3"), WORD)}[problem_type]
+@pytest.mark.parametrize(
+    ("problem_type", "most"), [("multiple_choice", 2), ("number", 2), ("short_text", 2), ("temporal_grounding", 3)]
+)
+def test_the_largest_reward_can_be_earned(problem_type: ProblemType, most: float) -> None:
+    sample = {s.problem_type: s for s in (COLOURS, number("3"), WORD, SPAN)}[problem_type]
     response = f"<think>x</think><answer>{sample.answer}</answer>"
-    assert grade(response, sample).total == max_reward(problem_type) == 2.0
+    assert grade(response, sample).total == max_reward(problem_type) == most
+
+
+# answer, IoU with 0.5 to 1.5
+SPANS = [
+    ("0.5 to 1.5", 1.0),
+    ("0.0 to 1.5", 2 / 3),
+    ("1.0 to 1.5", 0.5),
+    ("0 to 1", 1 / 3),
+    ("0.5 to 1.0, 1.0 to 1.5", 1.0),
+    ("1.5 to 0.5", 0.0),
+    ("1.0", 0.0),
+    ("0.5 to 1.5 or so", 0.0),
+]
+
+
+@pytest.mark.parametrize(("answer", "iou"), SPANS)
+def test_a_span_earns_its_iou_and_is_right_from_a_half_on(answer: str, iou: float) -> None:
+    found = grade(f"<think>x</think><answer>{answer}</answer>", SPAN)
+    assert found.iou == pytest.approx(iou)
+    assert found.accuracy == (iou >= 0.5)
+    assert found.total == pytest.approx(1.0 + found.accuracy + iou)
+
+
+def test_weights_count_each_part_of_a_span_reward() -> None:
+    config = RewardsConfig(format_weight=0.5, accuracy_weight=2.0, iou_weight=4.0)
+    found = grade("<think>x</think><answer>1.0 to 1.5</answer>", SPAN, config)
+    assert found.total == 0.5 + 2.0 + 4.0 * 0.5
+    assert max_reward("temporal_grounding", config) == 6.5
+    assert max_reward("number", config) == 2.5
+
+
+def test_without_an_answer_the_iou_is_zero_and_other_types_have_none() -> None:
+    assert grade("0.5 to 1.5", SPAN).iou == 0.0
+    assert grade("<answer>3</answer>", number("3")).iou is None
 
 
 def test_an_unknown_problem_type_is_refused() -> None:
@@ -297,9 +335,27 @@ LONG = 300_000
 
 @pytest.mark.parametrize(
     "filler",
-    ["a", " ", "<think>", "</think> ", "<answer>", ".", "-", "-.", "9", "1,000,", "1 ", "(", "{", "A. ", "the ", '"'],
+    [
+        "a",
+        " ",
+        "0.5 to 1.5, ",
+        "<think>",
+        "</think> ",
+        "<answer>",
+        ".",
+        "-",
+        "-.",
+        "9",
+        "1,000,",
+        "1 ",
+        "(",
+        "{",
+        "A. ",
+        "the ",
+        '"',
+    ],
 )
-@pytest.mark.parametrize("sample", [COLOURS, number("3"), WORD], ids=lambda s: s.problem_type)
+@pytest.mark.parametrize("sample", [COLOURS, number("3"), WORD, SPAN], ids=lambda s: s.problem_type)
 def test_long_responses_take_linear_time(filler: str, sample: Sample) -> None:
     body = filler * (LONG // len(filler))
     start = time.process_time()

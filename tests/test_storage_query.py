@@ -51,6 +51,7 @@ VIEWS = {
         *SCHEMAS["augmentations"],
         *"reward_before reward_control reward_after effect vanished_control vanished_after".split(),
     ],
+    "evaluation_levels": "round_index policy_version task_level num_samples mean_reward accuracy mean_iou".split(),
     "rounds": (
         "round_index policy_version num_groups mean_reward accuracy vanishing_before vanishing_after "
         "num_hard num_easy num_kept num_rollouts num_trained validation_accuracy seconds"
@@ -134,8 +135,8 @@ def augmentation(sample_id: str, kind: Kind, *, control: bool) -> Augmentation:
     return Augmentation("r", 0, sample_id, kind, 0.5, "", None, None, None, "videos/x.avi", "0" * 64, "", None, control)
 
 
-def evaluation(sample_id: str, accuracy: float) -> Evaluation:
-    return Evaluation("r", 0, 0, sample_id, "number", "4", "4", "stop", accuracy, 0.0, accuracy)
+def evaluation(sample_id: str, accuracy: float, level: str | None = None, iou: float | None = None) -> Evaluation:
+    return Evaluation("r", 0, 0, sample_id, "number", level, "4", "4", "stop", accuracy, 0.0, accuracy, iou)
 
 
 def two_rounds(run: Run) -> Run:
@@ -164,7 +165,8 @@ def two_rounds(run: Run) -> Run:
     kept += [Curated(1, row) for row in group(0, "augmented", "s1", (2.0, 0.0), "noise")]
     do(run, 0, "curate", {"curated": kept, "dropped": [Dropped("r", 0, "curate", "augmented", "s2", "vanished", "")]})
     do(run, 0, "train", {"train_rollouts": [TrainRollout("r", 0, 0, "0-original-s0", 1, 0.5, -1.0, -0.75)]})
-    do(run, 0, "evaluate", {"evaluations": [evaluation("s0", 1.0), evaluation("s1", 0.0)]})
+    answers = [evaluation("s0", 1.0, "L1", 0.75), evaluation("s1", 0.0, "L1"), evaluation("s2", 1.0, "L2")]
+    do(run, 0, "evaluate", {"evaluations": [*answers, evaluation("s3", 0.0)]})
     do(run, 1, "rollout", {"rollouts": groups(1, "original", {"s0": (1.0, 1.0), "s1": (0.0, 1.0)})})
     do(run, 1, "difficulty", {"difficulty": difficulty(1, {"s0": "hard", "s1": "hard"})})
     return run
@@ -247,6 +249,11 @@ def test_rounds_by_hand(done: Run) -> None:
         "num_trained": None,
         "validation_accuracy": None,
     }
+
+
+def test_evaluation_levels_by_hand(done: Run) -> None:
+    found = rows(done, "select task_level, num_samples, accuracy, mean_iou from evaluation_levels order by all")
+    assert [tuple(row.values()) for row in found] == [("L1", 2, 0.5, 0.75), ("L2", 1, 1.0, None), (None, 1, 0.0, None)]
 
 
 def test_seconds_of_a_round_are_those_of_its_current_attempts(done: Run) -> None:

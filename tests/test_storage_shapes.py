@@ -9,12 +9,27 @@ import pytest
 
 from stages.leak import leaks
 from storage.datasets import shapes
-from storage.datasets.shapes_scene import DIRECTIONS, FPS, FRAME_SIZE, LABEL_WORDS, NUM_FRAMES, Thing, cell_labels
+from storage.datasets.shapes_new_tasks import hidden
+from storage.datasets.shapes_scene import (
+    COLOURS,
+    DIRECTIONS,
+    FPS,
+    FRAME_SIZE,
+    LABEL_WORDS,
+    NUM_FRAMES,
+    SHAPES,
+    Scene,
+    Thing,
+    cell_labels,
+    draw,
+)
 from storage.errors import UserError
 from storage.records import Sample
 from storage.video import read_video
 
-NUM_TRAIN, NUM_VALIDATION = 160, 20
+NUM_TRAIN, NUM_VALIDATION = 160, 120
+LEVELS = ("L1", "L2", "L3")
+VIDEO_SECONDS = NUM_FRAMES / FPS
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +84,36 @@ def test_splits_and_problem_types(root: Path) -> None:
     assert Counter(sample.split for sample in samples) == {"train": NUM_TRAIN, "validation": NUM_VALIDATION}
     assert len({sample.sample_id for sample in samples}) == len(samples)
     counts = Counter(sample.problem_type for sample in samples)
-    assert set(counts) == {"short_text", "number", "multiple_choice"}
+    assert set(counts) == {"short_text", "number", "multiple_choice", "temporal_grounding"}
     assert min(counts.values()) >= 0.1 * len(samples)
+
+
+def test_validation_samples_take_turns_in_the_levels_and_training_has_none(root: Path) -> None:
+    levels = [sample.task_level for sample in shapes.load(root)]
+    assert levels[:NUM_TRAIN] == [None] * NUM_TRAIN
+    assert levels[NUM_TRAIN:] == ["L1", "L2", "L3"] * (NUM_VALIDATION // 3)
+
+
+def test_no_question_of_level_3_is_asked_in_training_or_at_another_level(root: Path) -> None:
+    kinds = {True: set[str](), False: set[str]()}
+    for sample in shapes.load(root):
+        words = sample.question.rstrip("?s").split()
+        names = {*COLOURS, *SHAPES, *DIRECTIONS, "crosse"}
+        kinds[sample.task_level == "L3"].add(" ".join("_" if word in names else word for word in words))
+    assert kinds[True]
+    assert not kinds[True] & kinds[False]
+
+
+def test_the_new_environment_is_lighter_and_its_objects_are_smaller(root: Path) -> None:
+    light, radius = {name: list[float]() for name in LEVELS}, {name: list[float]() for name in LEVELS}
+    drawn = shapes.objects(root)
+    for sample in shapes.load(root):
+        if sample.task_level is not None:
+            light[sample.task_level].append(float(read_video(sample.video_path).frames[0].mean()))
+            radius[sample.task_level] += [thing.radius for thing in drawn[sample.sample_id]]
+    for level in ("L2", "L3"):
+        assert np.mean(light[level]) > np.mean(light["L1"]) + 20
+        assert max(radius[level]) < 0.85 * max(radius["L1"])
 
 
 def test_every_video_decodes(root: Path) -> None:
@@ -97,12 +140,26 @@ def _expected(sample: Sample, things: tuple[Thing, ...]) -> str:
         case ["Which", "way", "does", "the", hue, *_]:
             (mover,) = [thing for thing in things if thing.colour == hue]
             (found,) = [name for name, (u, v) in DIRECTIONS.items() if u * mover.dx + v * mover.dy > 0]
-        case ["How", "many", hue, *_]:
-            found = str(sum(thing.colour == hue for thing in things))
+        case ["Which", "colour", "moves", way]:
+            u, v = DIRECTIONS[way]
+            (found,) = [thing.colour for thing in things if u * thing.dx + v * thing.dy > 0]
+        case ["How", "many", name, *_]:
+            form = name.removesuffix("s").removesuffix("e") if name == "crosses" else name.removesuffix("s")
+            found = str(sum(name == thing.colour or form == thing.shape for thing in things))
+        case ["When", "is", "the", *name, what]:
+            (asked,) = [thing for thing in things if name[0] in (thing.colour, thing.shape)]
+            found = _spans_text([frame for frame in range(NUM_FRAMES) if asked.seen(frame) == (what == "visible")])
         case _:
-            assert sample.question == "Which colour appears first?"
-            found = min(things, key=lambda thing: thing.first_frame).colour
+            order = sorted(things, key=lambda thing: thing.first_frame)
+            found = {"first": order[0], "last": order[-1]}[words[-1]].colour
     return found
+
+
+def _spans_text(frames: list[int]) -> str:
+    """Frames as spans: a frame is shown from its own time to the next one's."""
+    starts = [frame / FPS for frame in frames if frame - 1 not in frames]
+    ends = [(frame + 1) / FPS for frame in frames if frame + 1 not in frames]
+    return ", ".join(f"{start} to {end}" for start, end in zip(starts, ends, strict=True))
 
 
 def test_answers_follow_from_the_objects(root: Path) -> None:
@@ -119,7 +176,7 @@ def test_objects_stay_in_the_frame_and_do_not_appear_together(root: Path) -> Non
             for frame in (0, NUM_FRAMES - 1):
                 assert all(2 <= value <= FRAME_SIZE - 2 for value in thing.centre(frame)), (sample.sample_id, thing)
             assert thing.first_frame < NUM_FRAMES
-        if "first" in sample.question:
+        if "appears" in sample.question:
             assert len({thing.first_frame for thing in things}) == len(things)
 
 
@@ -136,8 +193,35 @@ def test_the_first_half_of_a_trace_does_not_give_the_answer_and_the_end_does(roo
     for sample in shapes.load(root):
         words = traces[sample.sample_id].split()
         assert not leaks(" ".join(words[: (len(words) + 1) // 2]), sample), (sample, words)
-        assert words[-1] == f"{sample.answer}.", (sample, words)
+        assert traces[sample.sample_id].endswith(f" {sample.answer}."), (sample, words)
         assert _worded(sample) in traces[sample.sample_id].lower()
+
+
+def test_spans_are_the_answer_in_seconds_within_the_video(root: Path) -> None:
+    asked = [sample for sample in shapes.load(root) if sample.problem_type == "temporal_grounding"]
+    for sample in asked:
+        assert sample.answer == ", ".join(f"{start} to {end}" for start, end in sample.spans)
+        assert all(0 <= start < end <= VIDEO_SECONDS for start, end in sample.spans)
+        assert sum(end - start for start, end in sample.spans) < VIDEO_SECONDS
+    assert not any(sample.spans for sample in shapes.load(root) if sample not in asked)
+
+
+def test_what_is_hidden_before_and_after_has_two_spans() -> None:
+    drawn = [hidden(np.random.default_rng(seed), 0.5) for seed in range(30)]
+    assert {len(one.spans) for one in drawn} == {1, 2}
+    for one in drawn:
+        seen = [frame for frame in range(NUM_FRAMES) if not one.things[0].seen(frame)]
+        assert one.answer == _spans_text(seen)
+
+
+def test_an_object_is_drawn_for_as_long_as_it_is_seen_and_labelled_for_the_same_pairs() -> None:
+    thing = Thing("red", "circle", 42, 42, 10.0, first_frame=2, end_frame=4)
+    frames = draw(Scene((thing,), 90.0, 0.0, 1.0), np.random.default_rng(0))
+    assert [bool((frame[42, 42] == COLOURS["red"]).all()) for frame in frames] == [
+        2 <= i < 4 for i in range(NUM_FRAMES)
+    ]
+    labels = cell_labels([thing]).reshape(4, 9, len(LABEL_WORDS))
+    assert [bool(pair[..., LABEL_WORDS.index("red")].any()) for pair in labels] == [False, True, False, False]
 
 
 def test_cell_labels_by_hand() -> None:

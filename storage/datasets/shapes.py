@@ -3,6 +3,9 @@
 `generate` writes `root/videos/*.mp4` (H.264, 8 frames of 84 x 84 pixels at 4 frames per second) and
 `root/samples.jsonl`, one record a sample in the own-jsonl format plus `trace` (gold reasoning, for the warm-up only),
 `kind`, `difficulty` (0 easy to 1 hard, as drawn) and `objects` (what was drawn). The record file is written last.
+
+Validation samples take turns in three levels, as SEED-Bench-R1 has them: L1 is drawn as the training split is; L2 asks
+the same questions in a new environment; L3 asks new questions there.
 """
 
 from __future__ import annotations
@@ -15,7 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from storage.datasets.shapes_question import KINDS, scene_of
+from storage.datasets.shapes_environment import FAMILIAR, NEW, scene_of
+from storage.datasets.shapes_new_tasks import NEW_KINDS
+from storage.datasets.shapes_question import KINDS
 from storage.datasets.shapes_scene import FPS, Thing, draw
 from storage.errors import UserError
 from storage.records import Sample
@@ -23,8 +28,12 @@ from storage.video import write_video
 
 RECORDS = "samples.jsonl"
 NUM_OPTIONS = 4
-VERSION = 1  # raise it when the same seed would draw another data set
+VERSION = 2  # of the data set and of the benchmark on it: raise it when the same seed would draw another one
 LETTERS = "ABCD"
+LEVELS = {"L1": (KINDS, FAMILIAR), "L2": (KINDS, NEW), "L3": (NEW_KINDS, NEW)}
+"""What each level asks, and where; the training split is drawn as L1 is."""
+IN_ORDER = ("first", "last")
+"""Kinds whose wrong options are first of all the other colours of the scene."""
 
 
 def generate(root: Path, *, seed: int, num_train: int, num_validation: int) -> None:
@@ -53,17 +62,19 @@ def generate(root: Path, *, seed: int, num_train: int, num_validation: int) -> N
 
 def _make(root: Path, split: str, index: int, rng: np.random.Generator) -> dict[str, Any]:
     """Draws one sample, writes its video, returns its record."""
-    kind, maker, problem_type, _ = KINDS[int(rng.choice(len(KINDS), p=[share for *_, share in KINDS]))]
+    level = None if split == "train" else tuple(LEVELS)[index % len(LEVELS)]
+    kinds, environment = LEVELS[level or "L1"]
+    kind, maker, problem_type, _ = kinds[int(rng.choice(len(kinds), p=[share for *_, share in kinds]))]
     difficulty = float(rng.uniform())
     drawn = maker(rng, difficulty)
-    scene = scene_of(rng, drawn.things, difficulty)
+    scene = scene_of(rng, drawn.things, difficulty, environment)
     sample_id = f"shapes-{split}-{index:05d}"
     video = f"videos/{sample_id}.mp4"
     _write_video(root / video, draw(scene, rng))
     answer, conclusion, options = drawn.answer, drawn.conclusion, list[str]()
     if problem_type == "multiple_choice":
         others = [choice for choice in dict.fromkeys(drawn.choices) if choice != answer]
-        if kind != "first":
+        if kind not in IN_ORDER:
             others = [others[i] for i in rng.permutation(len(others))]
         options = [answer, *others[: NUM_OPTIONS - 1]]
         options = [options[i] for i in rng.permutation(NUM_OPTIONS)]
@@ -76,12 +87,13 @@ def _make(root: Path, split: str, index: int, rng: np.random.Generator) -> dict[
         "answer": answer,
         "problem_type": problem_type,
         "options": options,
-        "spans": [],
+        "spans": drawn.spans,
         "split": split,
+        "task_level": level,
         "trace": f"{drawn.evidence} {conclusion}.",
         "kind": kind,
         "difficulty": round(difficulty, 4),
-        "objects": [asdict(thing) for thing in drawn.things],
+        "objects": [asdict(thing) for thing in scene.things],
     }
 
 
@@ -113,6 +125,7 @@ def load(root: Path) -> list[Sample]:
             options=tuple(record["options"]),
             spans=tuple((start, end) for start, end in record["spans"]),
             split=record["split"],
+            task_level=record["task_level"],
         )
         for record in _records(root)
     ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from storage.datasets.shapes_question import radius_of, scene_of
+from storage.datasets.shapes_environment import scene_of
+from storage.datasets.shapes_question import radius_of
 from storage.datasets.shapes_scene import COLOURS, DIRECTIONS, FRAME_SIZE, SHAPES, Thing, cell_labels, draw
 
 CELLS = 3

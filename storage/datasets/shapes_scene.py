@@ -26,6 +26,8 @@ DIRECTIONS: dict[str, tuple[int, int]] = {"up": (0, -1), "down": (0, 1), "left":
 PLACES = ("top", "bottom", "left", "right")
 LIGHT = 30.0
 """Half the difference in grey levels between one edge of the background and the opposite one."""
+STRIPE_PERIOD = 14.0
+"""From one stripe to the next, pixels along x plus y."""
 LABEL_WORDS = (
     *COLOURS,
     *SHAPES,
@@ -46,7 +48,10 @@ _SUBPIXEL_BITS = 4
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """One object: centre (x, y) at frame 0 in pixels, velocity (dx, dy) in pixels a frame, seen from `first_frame`."""
+    """One object: centre (x, y) at frame 0 in pixels, velocity (dx, dy) in pixels a frame.
+
+    It is seen from `first_frame` on and no longer at `end_frame`.
+    """
 
     colour: str
     shape: str
@@ -56,6 +61,11 @@ class Thing:
     dx: float = 0.0
     dy: float = 0.0
     first_frame: int = 0
+    end_frame: int = NUM_FRAMES
+
+    def seen(self, frame: int) -> bool:
+        """Whether the object is there at a frame."""
+        return self.first_frame <= frame < self.end_frame
 
     def centre(self, frame: float) -> tuple[float, float]:
         """The centre in pixels at a frame position, which may lie between two frames."""
@@ -70,30 +80,41 @@ class Scene:
 
     background: mean grey level, 0 to 255. texture: standard deviation of the static background, grey levels.
     contrast: 0 to 1, how far an object's colour stands from the background (1: its full colour).
+    stripes: amplitude of diagonal stripes, grey levels. specks: (x, y, radius) of black dots that no question is about.
     """
 
     things: tuple[Thing, ...]
     background: float
     texture: float
     contrast: float
+    stripes: float = 0.0
+    specks: tuple[tuple[float, float, float], ...] = ()
 
 
 def draw(scene: Scene, rng: np.random.Generator, num_frames: int = NUM_FRAMES) -> np.ndarray:
     """uint8 [num_frames, FRAME_SIZE, FRAME_SIZE, 3]: the scene's frames; `rng` draws the background's texture."""
+    frames = np.stack([_empty(scene, rng)] * num_frames)
+    for frame in range(num_frames):
+        for thing in scene.things:
+            if thing.seen(frame):
+                cover = _cover(thing, frame)[..., None] * scene.contrast
+                frames[frame] += cover * (np.array(COLOURS[thing.colour], dtype=np.float64) - frames[frame])
+    return frames.round().clip(0, 255).astype(np.uint8)
+
+
+def _empty(scene: Scene, rng: np.random.Generator) -> np.ndarray:
+    """float64 [FRAME_SIZE, FRAME_SIZE, 3], 0 to 255: the scene without its objects."""
     grain = cv2.GaussianBlur(rng.normal(0.0, 1.0, (FRAME_SIZE, FRAME_SIZE)), (0, 0), 2.0)
     grey = scene.background + grain * scene.texture / max(float(grain.std()), 1e-6)
+    line = np.arange(FRAME_SIZE)
+    grey += scene.stripes * np.sin((line[:, None] + line) * (2 * np.pi / STRIPE_PERIOD))
     ramp = np.linspace(LIGHT, -LIGHT, FRAME_SIZE)
     empty = np.repeat((grey + ramp[:, None])[..., None], 3, axis=-1)
     empty[..., 0] += ramp
     empty[..., 2] -= ramp
-    empty = empty.clip(0, 255)
-    frames = np.stack([empty] * num_frames)
-    for frame in range(num_frames):
-        for thing in scene.things:
-            if frame >= thing.first_frame:
-                cover = _cover(thing, frame)[..., None] * scene.contrast
-                frames[frame] += cover * (np.array(COLOURS[thing.colour], dtype=np.float64) - frames[frame])
-    return frames.round().clip(0, 255).astype(np.uint8)
+    for x, y, radius in scene.specks:
+        empty *= 1.0 - _cover(Thing("black", "circle", x, y, radius), 0)[..., None]
+    return empty.clip(0, 255)
 
 
 def _cover(thing: Thing, frame: int) -> np.ndarray:
@@ -131,7 +152,7 @@ def cell_labels(things: Sequence[Thing], cell: int = 28, num_frames: int = NUM_F
     """float32 [frame pairs x rows x columns, L]: what is centred in each cell of each pair of frames, 0 or 1.
 
     Cells are `cell` pixels wide, in reading order within a pair; the L columns are LABEL_WORDS. A pair counts an object
-    from the pair on in which it is first seen; the four places are the cell's own, whatever it holds.
+    that is seen in one of its frames; the four places are the cell's own, whatever it holds.
     """
     side = FRAME_SIZE // cell
     labels = np.zeros((num_frames // 2, side, side, len(LABEL_WORDS)), np.float32)
@@ -139,7 +160,7 @@ def cell_labels(things: Sequence[Thing], cell: int = 28, num_frames: int = NUM_F
     for column, cells in enumerate((labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1])):
         cells[..., num_things + column] = 1.0
     for thing in things:
-        for pair in range(thing.first_frame // 2, num_frames // 2):
+        for pair in range(thing.first_frame // 2, min(num_frames, thing.end_frame + 1) // 2):
             x, y = thing.centre(2 * pair + 0.5)
             row, column = (int(np.clip(value // cell, 0, side - 1)) for value in (y, x))
             words = (thing.colour, thing.shape, COLOUR_FAMILY[thing.colour], SHAPE_FAMILY[thing.shape])

@@ -64,6 +64,7 @@ def _run(config: str, overrides: list[str], run_dir: str, accept_changes: bool, 
     console = terminal()
     from flows.session import open_session
     from flows.tables import rounds_table, seconds_table, validation_lines
+    from storage.layout import REPORT
     from storage.run import Run
 
     with stderr_to(log_of(run_dir)):
@@ -79,7 +80,8 @@ def _run(config: str, overrides: list[str], run_dir: str, accept_changes: bool, 
     console.print(seconds_table(run))
     for line in validation_lines(run):
         console.print(line, highlight=False)
-    console.print(f"\nrun directory: {run_dir}\nreport: {write_report(run)}\ntry next:", highlight=False)
+    write_report(run)
+    console.print(f"\nrun directory: {run_dir}\nreport: {run_dir}/{REPORT}\ntry next:", highlight=False)
     program = _program()
     console.print(f"  {program} status --run-dir {run_dir}", highlight=False)
     console.print(

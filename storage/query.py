@@ -25,6 +25,7 @@ def connect(run: Run, question: str = "") -> Any:
     connection.execute(views_sql(run, run.files.full, question))
     allowed = [run.files.full(path) for table in schema.TABLES for path in table_files(run, table)]
     connection.execute("set allowed_paths = ?", [allowed])
+    connection.execute("set enable_progress_bar = false")  # it would go to standard output, into the result
     connection.execute("set temp_directory = ''")  # nothing is written, not even what does not fit into memory
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")

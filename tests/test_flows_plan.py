@@ -39,13 +39,15 @@ def test_a_fresh_directory_is_not_even_created(capfd, tmp_path):
 def test_the_demos_plan_is_this(capfd, tmp_path):
     _, out, _ = call(capfd, "demo", "--dry-run", "--run-dir", tmp_path / "run")
     rows = [line.split() for line in out.splitlines()]
-    assert "0 32 256 128 12288 4 13.6 MB 407.6 kB".split() in rows
-    assert "1-2 32 256 512 128 28672 4 13.6 MB 10.3 MB".split() in rows
-    assert "all 96 768 1024 256 256 73728 12 40.8 MB 21.0 MB".split() in rows
+    assert "0 32 256 128 12288 4 13.7 MB 407.6 kB".split() in rows
+    assert "1-2 32 256 512 128 28672 4 13.7 MB 10.3 MB".split() in rows
+    assert "all 96 768 1024 256 256 73728 12 41.1 MB 21.0 MB".split() in rows
     assert ["1-2", *["do"] * 7] in rows
 
 
-@pytest.mark.parametrize("changes", [["rounds=100"], ["rounds=1000", "rollout.max_new_tokens=4096"]])
+@pytest.mark.parametrize(
+    "changes", [["rounds=100"], ["rounds=1000", "rollout.max_new_tokens=4096", "engine.max_model_len=8192"]]
+)
 def test_the_tables_fit_eighty_columns_whatever_the_size(capfd, tmp_path, changes):
     sets = [part for change in changes for part in ("--set", change)]
     _, out, _ = call(capfd, "run", "tiny", "--dry-run", "--run-dir", tmp_path / "run", *sets)
@@ -133,7 +135,7 @@ def test_the_first_round_augments_nothing_and_switches_count(small_config, tmp_p
     [
         ("seed=5", "its seed differ"),
         ("data.num_train=25", "its data differ"),
-        ("select.samples_per_round=999", "but the training split has 24 samples"),
+        ("select.samples_per_round=999", "a round holds each sample at most once"),
         ("model.path=/nowhere", "no checkpoint is there"),
     ],
 )

@@ -152,9 +152,10 @@ def _prefect() -> tuple[str | None, str | None, str, str]:
     url = PREFECT_API_URL.value()
     if url is None:
         return None, None, "", __version__
-    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
-        client = get_client(httpx_settings={"timeout": ANSWER_SECONDS}, sync_client=True)
     try:
-        return url, client.api_version(), "", __version__
+        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+            client = get_client(httpx_settings={"timeout": ANSWER_SECONDS}, sync_client=True)
+        with client:
+            return url, client.api_version(), "", __version__
     except Exception as error:  # whatever an address that is no Prefect server answers
         return url, None, f"{type(error).__name__}: {error}".splitlines()[0], __version__

@@ -71,7 +71,7 @@ def test_a_round_trained_again_is_drawn_once(tracked, tmp_path):
 def killed_in_training(folder, config):
     """Does a run up to the second optimiser step of its second round and ends there, as a kill does."""
 
-    def end(what, done, total):
+    def end(what, done, total, **figures):
         if (what, done) == ("update policy", 2):
             os._exit(9)
 

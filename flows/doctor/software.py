@@ -58,7 +58,7 @@ def check_opencv(owners: Sequence[str]) -> Check:
     if list(owners) == [HEADLESS]:
         return Check("opencv", "ok", f"{HEADLESS} alone")
     found = f"cv2 is of {' and '.join(owners) or 'nobody'}; {HEADLESS} alone is needed, they overwrite each other"
-    return Check("opencv", "bad", found, f"pip uninstall -y {' '.join({*owners, HEADLESS})}, then {INSTALL}")
+    return Check("opencv", "bad", found, f"pip uninstall -y {' '.join(sorted({*owners, HEADLESS}))}, then {INSTALL}")
 
 
 def check_ours(places: Mapping[str, Path | None], folder: Path, owners: Mapping[str, Sequence[str]]) -> Check:

@@ -8,12 +8,10 @@ from flows.amounts import Amounts, PolicySize, stage_amounts
 from flows.config import RunConfig
 from flows.session import check_settings, find_checkpoint
 from flows.stage_specs import run_settings, schedule, state_of
-from stages.select import select
-from storage import layout
 from storage.digest import sha256_directory
 from storage.files import Files
 from storage.layout import address
-from storage.run import Identity, Run, same_run
+from storage.run import Identity, Run, missing_part, same_run
 from storage.staleness import State
 
 
@@ -41,10 +39,9 @@ class Plan:
 def make_plan(url: str, config: RunConfig) -> Plan:
     """The plan of `deepvideo run` with `config` at `url`; UserError where the run itself would be refused."""
     check_settings(url, config)
-    select([str(i) for i in range(config.data.num_train)], config.select, run_id="", seed=0, round_index=0)  # enough?
     files, checkpoint = Files(url), find_checkpoint(config.model.path)
     settings = run_settings(config)
-    is_new = not (files.exists(layout.IDENTITY) and files.names(layout.SETTINGS))
+    is_new = bool(missing_part(files))
     if is_new:
         run = Run(files, Identity("", "", config.seed), settings)
         made_stale: list[str] = []

@@ -59,7 +59,7 @@ def validation_lines(run: Run) -> list[str]:
         select policy_version, sum(reward_accuracy)::bigint as correct, count(*) as samples
         from evaluations group by 1 order by 1
     """
-    lines = []
+    levels, lines = _level_lines(run), []
     for row in query(run, sql).to_pylist():
         low, high = wilson_interval(row["correct"], row["samples"])
         share = row["correct"] / row["samples"]
@@ -67,15 +67,17 @@ def validation_lines(run: Run) -> list[str]:
             f"policy {row['policy_version']}: validation accuracy {share:.3f}, 95 % interval {low:.3f} to {high:.3f} "
             f"({row['correct']} of {row['samples']})"
         )
-        lines += _level_line(run, row["policy_version"])
+        lines += levels.get(row["policy_version"], [])
     return lines
 
 
-def _level_line(run: Run, policy_version: int) -> list[str]:
-    sql = f"from evaluation_levels where policy_version = {policy_version} and task_level is not null order by all"
-    levels = query(run, sql).to_pylist()
-    shares = (f"{row['task_level']} {row['accuracy']:.3f} of {row['num_samples']}" for row in levels)
-    return [f"  by level: {', '.join(shares)}"] if levels else []
+def _level_lines(run: Run) -> dict[int, list[str]]:
+    """A line for each policy that was evaluated on a benchmark with levels."""
+    shares: dict[int, list[str]] = {}
+    for row in query(run, "from evaluation_levels where task_level is not null order by all").to_pylist():
+        share = f"{row['task_level']} {row['accuracy']:.3f} of {row['num_samples']}"
+        shares.setdefault(row["policy_version"], []).append(share)
+    return {version: [f"  by level: {', '.join(found)}"] for version, found in shares.items()}
 
 
 def replay_table(found: list[Comparison]) -> Table:

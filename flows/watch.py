@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from flows.config import RunConfig, stored_config
@@ -91,8 +91,7 @@ class Watcher:
         state, reason = state_of(run, config, place) if place else ("done", "")
         problem = reason if state == "failed" and holder is None else ""
         look = Look(run, config, work, place, holder, now, problem, [], [])
-        passes = self._rewards.passes(_attempts(look))
-        return Look(run, config, work, place, holder, now, problem, passes, _figures(look))
+        return replace(look, passes=self._rewards.passes(_attempts(look)), figures=_figures(look))
 
 
 def _attempts(look: Look) -> Iterator[str]:

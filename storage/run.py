@@ -52,8 +52,7 @@ class Run:
     def open(cls, url: str) -> Run:
         """The run at `url`; UserError if there is none."""
         files = Files(url)
-        missing = "" if files.names(layout.SETTINGS) else layout.SETTINGS
-        missing = missing if files.exists(layout.IDENTITY) else layout.IDENTITY  # written in this order
+        missing = missing_part(files)
         if missing:
             raise UserError(f"{url}: no run is there ({missing} is missing); start one with: deepvideo run CONFIG")
         return cls(files, _read_identity(files), _read_settings(files))
@@ -112,6 +111,13 @@ class Run:
         manifest = attempt.commit(num_shards, versions)
         self.ledger.add(manifest)
         return manifest
+
+
+def missing_part(files: Files) -> str:
+    """The first of what a run begins with that is not there, in the order it is written; empty if a run is there."""
+    if not files.exists(layout.IDENTITY):
+        return layout.IDENTITY
+    return "" if files.names(layout.SETTINGS) else layout.SETTINGS
 
 
 def same_run(url: str, found: Identity, wanted: Identity) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -41,6 +42,15 @@ def two_rounds(tmp_path_factory, small_config):
     folder = tmp_path_factory.mktemp("two") / "run"
     complete_in_child(folder, small_config)
     return folder
+
+
+@pytest.fixture
+def unfinished(two_rounds, tmp_path):
+    """A copy of it whose last training is still to be done."""
+    shutil.copytree(two_rounds, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run/rounds/00001/train")
+    shutil.rmtree(tmp_path / "run/rounds/00002")
+    return tmp_path / "run"
 
 
 @pytest.fixture(scope="session")

@@ -20,15 +20,6 @@ from storage.run import Run
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture
-def unfinished(two_rounds, tmp_path):
-    """A copy of it whose last training is still to be done."""
-    shutil.copytree(two_rounds, tmp_path / "run")
-    shutil.rmtree(tmp_path / "run/rounds/00001/train")
-    shutil.rmtree(tmp_path / "run/rounds/00002")
-    return tmp_path / "run"
-
-
 def stage(capfd, folder, name, r, *more):
     return call(capfd, "stage", name, "--round", r, "--run-dir", folder, *more)
 

@@ -3,7 +3,6 @@
 import html
 import re
 
-import duckdb
 import pytest
 from browser import chromium
 from rich.console import Console
@@ -11,7 +10,6 @@ from rich.console import Console
 from flows.config import resolve_config
 from flows.report import report_html, write_report
 from flows.report.page import CHARTS, TABLES
-from flows.report.rounds import ACCURACY
 from flows.session import open_session
 from flows.stages import run_stage
 from storage.query import query
@@ -126,17 +124,6 @@ def test_ten_thousand_rollouts_open_in_two_seconds(tmp_path, small_config, brows
     opened(browser, page)
     timing = browser.execute_script("return performance.getEntriesByType('navigation')[0].loadEventEnd")
     assert 0 < timing < 2000
-
-
-def test_no_accuracy_lies_outside_its_interval_by_rounding():
-    """A bar of negative length is an error of matplotlib's."""
-    wilson = ACCURACY.sql.split("union all")[1].split("from (select")[0]
-    every = (
-        "from (select x as round_index, x::double as p, n, 1.96 as z from range(1, 500) t(n), (values (0), (1)) v(x))"
-    )
-    rows = duckdb.sql(f"{wilson} {every}").fetchall()
-    assert len(rows) == 998
-    assert all(low <= share <= high for _, _, share, low, high in rows)
 
 
 def test_the_report_is_the_same_bytes_every_time(three_rounds):

@@ -28,15 +28,6 @@ from storage.run import Run
 START_SECONDS = 120
 
 
-@pytest.fixture
-def unfinished(two_rounds, tmp_path):
-    """A copy of the run whose last training is still to be done."""
-    shutil.copytree(two_rounds, tmp_path / "run")
-    shutil.rmtree(tmp_path / "run/rounds/00001/train")
-    shutil.rmtree(tmp_path / "run/rounds/00002")
-    return tmp_path / "run"
-
-
 def started(folder, config, pattern):
     """A process at work on a run, once something that fits `pattern` is there."""
     process = fork_server.Process(target=complete, args=(folder, config))

@@ -73,7 +73,6 @@ def svg(figure: Figure) -> str:
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.S)
-    text = re.sub(r'(<svg [^>]*?)width="[^"]*" height="[^"]*"|(<svg [^>]*)', r"\1\2", text, count=1)
     for colour, name in VARIABLES.items():
         text = text.replace(colour, f"var(--{name})")
     return text

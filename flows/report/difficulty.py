@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -20,7 +21,10 @@ from difficulty {{where}}group by all order by all"""
 def _ridgeline(figure: Figure, rows: Rows) -> None:
     axes = figure.subplots()
     rounds = _evenly([*dict.fromkeys(row["round_index"] for row in rows)])
-    tallest = max(sum(row["samples"] for row in rows if (row["round_index"], row["bin"]) == key) for key in _keys(rows))
+    heights: Counter[tuple[int, int]] = Counter()
+    for row in rows:
+        heights[row["round_index"], row["bin"]] += row["samples"]
+    tallest = max(heights.values())
     for place, r in enumerate(rounds):
         axes.axhline(place, color=LINE, linewidth=0.8)
         _stack(axes, [row for row in rows if row["round_index"] == r], place, RIDGE_HEIGHT / tallest)
@@ -54,10 +58,6 @@ def _legend(figure: Figure, axes: Any) -> None:
     for label, colour in COLOURS.items():
         axes.bar(0, 0, color=colour, label=label)
     figure.legend(loc="outside upper right", ncols=3)
-
-
-def _keys(rows: Rows) -> set[tuple[int, int]]:
-    return {(row["round_index"], row["bin"]) for row in rows}
 
 
 def _evenly(rounds: list[int]) -> list[int]:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from flows.config import stored_config
+from stages.config import VideoConfig
 from storage.query import query
 from storage.run import Run
 from storage.samples import local_path
@@ -38,22 +39,22 @@ class Strip:
 
 def strips(run: Run) -> list[Strip]:
     """A weak, a middling and a strong example of each kind of augmented video, from the latest rounds."""
-    return [_strip(run, row) for row in query(run, SQL).to_pylist()]
+    video = stored_config(run).video
+    return [_strip(run, video, row) for row in query(run, SQL).to_pylist()]
 
 
-def _strip(run: Run, row: dict[str, Any]) -> Strip:
+def _strip(run: Run, video: VideoConfig, row: dict[str, Any]) -> Strip:
     sigma = "" if row["realised_sigma"] is None else f", sigma {row['realised_sigma']:.1f} of 255"
     title = f"{row['sample_id']} in round {row['round_index']}: {row['kind']}, level {row['level']:.2f}{sigma}"
     try:
-        return Strip(title, _picture(run, row["clean"]), _picture(run, row["shown"]))
+        return Strip(title, _picture(run, video, row["clean"]), _picture(run, video, row["shown"]))
     except (VideoError, OSError) as error:
         return Strip(title, problem=str(error))
 
 
-def _picture(run: Run, path: str) -> str:
+def _picture(run: Run, video: VideoConfig, path: str) -> str:
     """The frames of a video as the model is shown them, side by side, as a JPEG in a URL."""
-    settings = stored_config(run).video
-    frames = read_video(local_path(run.files, path), settings.num_frames, settings.max_pixels).frames
+    frames = read_video(local_path(run.files, path), video.num_frames, video.max_pixels).frames
     frames = frames[uniform_indices(len(frames), FRAMES)]
     width = max(1, round(FRAME_HEIGHT * frames.shape[2] / frames.shape[1]))
     small = [cv2.resize(frame, (width, FRAME_HEIGHT), interpolation=cv2.INTER_AREA) for frame in frames]

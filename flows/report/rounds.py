@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from flows.report.chart import EASY, HARD, INK, KEPT, Chart, Rows, band, column, over_rounds
+from stages.evaluate import wilson_interval
 
 STAGE_COLOURS = ("#8a8a8a", "#0072b2", "#cc79a7", "#009e73", "#56b4e9", "#b8a800", "#e69f00", "#d55e00")
 
@@ -23,9 +24,10 @@ def _accuracy(figure: Figure, rows: Rows) -> None:
     axes = figure.subplots()
     band(axes, [row for row in rows if row["sampled"]], "accuracy", HARD, "training samples, sampled")
     greedy = [row for row in rows if not row["sampled"]]
+    intervals = [wilson_interval(row["num_correct"], row["num_samples"]) for row in greedy]
     errors: Any = [
-        [row["accuracy"] - row["accuracy_low"] for row in greedy],
-        [row["accuracy_high"] - row["accuracy"] for row in greedy],
+        [row["accuracy"] - low for row, (low, _) in zip(greedy, intervals, strict=True)],
+        [high - row["accuracy"] for row, (_, high) in zip(greedy, intervals, strict=True)],
     ]
     axes.errorbar(
         column(greedy, "round_index"),
@@ -95,13 +97,12 @@ ACCURACY = Chart(
     """
 select round_index, true as sampled, avg(accuracy) as accuracy,
     avg(accuracy) - 1.96 * coalesce(stddev_samp(accuracy), 0) / sqrt(count(*)) as accuracy_low,
-    avg(accuracy) + 1.96 * coalesce(stddev_samp(accuracy), 0) / sqrt(count(*)) as accuracy_high
+    avg(accuracy) + 1.96 * coalesce(stddev_samp(accuracy), 0) / sqrt(count(*)) as accuracy_high,
+    null as num_correct, null as num_samples
 from groups where pass = 'original' group by round_index
 union all
-select round_index, false, p,
-    least(p, (p + z * z / (2 * n) - z * sqrt(p * (1 - p) / n + z * z / (4 * n * n))) / (1 + z * z / n)),
-    greatest(p, (p + z * z / (2 * n) + z * sqrt(p * (1 - p) / n + z * z / (4 * n * n))) / (1 + z * z / n))
-from (select round_index, avg(reward_accuracy) as p, count(*) as n, 1.96 as z from evaluations group by round_index)
+select round_index, false, avg(reward_accuracy), null, null, sum(reward_accuracy)::bigint, count(*)
+from evaluations group by round_index
 order by 1, 2""",
     _accuracy,
 )

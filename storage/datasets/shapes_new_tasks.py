@@ -18,6 +18,7 @@ from storage.datasets.shapes_question import (
     passing,
     pick,
     span_text,
+    when,
 )
 from storage.datasets.shapes_scene import COLOURS, SHAPES
 
@@ -55,11 +56,8 @@ def count_shape(rng: np.random.Generator, difficulty: float) -> Drawn:
 
 def when_shape(rng: np.random.Generator, difficulty: float) -> Drawn:
     """When is the square visible?"""
-    things, (begin, end) = passing(rng, difficulty)
-    span = (PART_SECONDS * begin, PART_SECONDS * (end + 1))
-    evidence = f"From the {PARTS[begin]} to the {PARTS[end]} part,"
-    question = f"When is the {things[0].shape} visible?"
-    return Drawn(things, question, span_text(span), evidence, f"so {span_text(span)}", spans=(span,))
+    seen = when(rng, difficulty)
+    return replace(seen, question=f"When is the {seen.things[0].shape} visible?")
 
 
 def hidden(rng: np.random.Generator, difficulty: float) -> Drawn:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration
 
@@ -25,8 +25,10 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(st.lists(st.one_of(st.text(st.characters(exclude_categories=["Cs"])), st.sampled_from(TAGS)), max_size=6))
+@example(["<|vision_start", ">"])
 def test_any_text_round_trips_tags_included(parts: list[str]) -> None:
     text = "".join(parts)
+    assume(not any(token in text for token in SPECIAL))  # these are skipped: the test after next
     ids = TOKENIZER.encode(text, add_special_tokens=False)
     assert TOKENIZER.decode(ids, skip_special_tokens=True) == text
 

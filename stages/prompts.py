@@ -17,6 +17,13 @@ INSTRUCTIONS: dict[ProblemType, str] = {
     "short_text": "Answer with a word or phrase.",
     "temporal_grounding": "Answer with seconds, start to end.",
 }
+HINTS: dict[ProblemType, str] = {
+    "multiple_choice": "Hint, the reasoning before an option is chosen: {}",
+    "number": "Hint, the reasoning before the number is known: {}",
+    "short_text": "Hint, the reasoning before the answer is named: {}",
+    "temporal_grounding": "Hint, the reasoning before the seconds are known: {}",
+}
+"""How a hint is said to a problem type; {} is what is revealed of the reasoning."""
 FORMAT = "Reason inside <think> </think>, then answer inside <answer> </answer>."
 
 
@@ -30,7 +37,7 @@ def question_text(sample: Sample, *, hint: str = "", reveal_answer: bool = False
     lines = [sample.question]
     lines += [f"{option_letter(i)}. {option}" for i, option in enumerate(sample.options)]
     if hint:
-        lines.append(f"Hint: {hint}")
+        lines.append(HINTS[sample.problem_type].format(hint))
     if reveal_answer:
         lines.append(f"The correct answer is {answer_text(sample)}. Explain it.")
     lines.append(f"{INSTRUCTIONS[sample.problem_type]} {FORMAT}")

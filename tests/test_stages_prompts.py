@@ -1,6 +1,6 @@
 import pytest
 
-from stages.prompts import INSTRUCTIONS, question_text
+from stages.prompts import HINTS, INSTRUCTIONS, question_text
 from storage.records import Sample
 from trainer.policy import load_processor
 
@@ -10,7 +10,7 @@ WORD = Sample("s", "v.mp4", "What colour?", "red", "short_text")
 
 def test_the_order_of_the_lines():
     lines = question_text(CHOICE, hint="Red comes").split("\n")
-    assert lines[:4] == ["Which first?", "A. red", "B. blue", "Hint: Red comes"]
+    assert lines[:4] == ["Which first?", "A. red", "B. blue", "Hint, the reasoning before an option is chosen: Red comes"]
     assert lines[4].startswith(INSTRUCTIONS["multiple_choice"])
 
 
@@ -29,5 +29,8 @@ def test_a_rendered_prompt_has_one_placeholder_and_ends_where_the_response_begin
 
 
 @pytest.mark.parametrize("problem_type", INSTRUCTIONS)
-def test_every_problem_type_has_an_instruction(problem_type):
+def test_every_problem_type_has_an_instruction_and_a_hint_of_its_own(problem_type):
     assert INSTRUCTIONS[problem_type].startswith("Answer with")
+    assert len(set(HINTS.values())) == len(INSTRUCTIONS)
+    hinted = question_text(Sample("s", "v.mp4", "Q?", "7", problem_type), hint="{0} left")
+    assert hinted.split("\n")[1] == HINTS[problem_type].replace("{}", "{0} left")

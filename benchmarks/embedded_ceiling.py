@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flows.warmup_examples import make_examples
+from flows.warmup_examples import make_examples, make_exercises
 from storage.datasets import shapes
 from storage.datasets.shapes_scene import FPS
 from storage.video import read_video
@@ -35,7 +35,8 @@ def teach(checkpoint: Path, out: Path, *, num_videos: int, schedule: Schedule) -
     model, processor = load_policy(checkpoint, trainable=True), load_processor(checkpoint)
     rng = np.random.default_rng(DATA_SEED)
     examples = list(make_examples(samples, traces, processor, rng, styles=("plain", "plain")))
-    loss = teach_responses(model, processor, examples, Clips(processor, frames, FPS), schedule, rng)
+    rehearsal = make_exercises(len(examples), rng)
+    loss = teach_responses(model, processor, examples, Clips(processor, frames, FPS), rehearsal, schedule, rng)
     save_checkpoint(model, checkpoint, out)
     probe_checkpoint(out)
     return loss

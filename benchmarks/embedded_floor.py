@@ -8,8 +8,8 @@ import numpy as np
 from embedded_measure import Graded
 
 from stages.rewards import grade
-from storage.datasets.shapes_question import MAX_COUNT, PART_SECONDS, PARTS, SPANS, span_text
-from storage.datasets.shapes_scene import COLOURS, DIRECTIONS, SHAPES
+from storage.datasets.shapes_question import MAX_COUNT, PART_SECONDS, SPANS, span_text
+from storage.datasets.shapes_scene import COLOURS, DIRECTIONS, PARTS, SHAPES
 from storage.records import Sample
 
 NUMBERS = tuple(str(number) for number in range(2, MAX_COUNT + 1))

@@ -26,8 +26,8 @@ from trainer.tiny_tokenizer import ChatTemplate
 from trainer.warmup import Lessons, warm_up
 
 DATA_SEED = 1_000_003
-NUM_VIDEOS = 2400
-NUM_PRACTICE = 10_000
+NUM_VIDEOS = 5000
+NUM_PRACTICE = 16_000
 NUM_EXERCISES = 16_000
 
 

@@ -15,7 +15,7 @@ from storage.records import Sample
 from trainer.warmup_batch import Example, Exercise
 
 NUM_OPTIONS = 4
-STYLES = ("plain", "plain", "hint", "hint", "guided")
+STYLES = ("plain", "plain", "plain", "hint", "guided")
 
 
 def response_text(trace: str, answer: str) -> str:

@@ -1,9 +1,9 @@
-"""The warm-up: what a pretrained model brings and a random one lacks, taught in a few minutes on a CPU.
+"""The warm-up: what a pretrained model brings and a random one lacks, taught on a CPU in half an hour.
 
 1. The vision encoder learns to say what it sees (`warmup_encoder`).
 2. The language model learns to look up an earlier word's neighbour, in texts without video (`warmup_language`):
    without this, the letter of an option stays at chance for thousands of steps.
-3. The language model learns responses to rendered prompts with video.
+3. The language model learns responses to rendered prompts with video, and rehearses the texts.
 
 All is deterministic given the seed, on one machine and thread count.
 """
@@ -23,9 +23,9 @@ from trainer.warmup_encoder import teach_encoder
 from trainer.warmup_language import teach_responses, teach_texts
 from trainer.warmup_optimizer import Schedule
 
-ENCODER = Schedule(steps=700, batch_size=64, learning_rate=2e-3)
+ENCODER = Schedule(steps=1200, batch_size=64, learning_rate=2e-3)
 TEXTS = Schedule(steps=300, batch_size=64, learning_rate=2e-3)
-RESPONSES = Schedule(steps=600, batch_size=32, learning_rate=2e-3)
+RESPONSES = Schedule(steps=2000, batch_size=32, learning_rate=2e-3)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +69,7 @@ def warm_up(
     clock.append(time.monotonic())
     losses.append(teach_texts(model, processor, lessons.exercises, texts, draws[1]))
     clock.append(time.monotonic())
-    losses.append(teach_responses(model, processor, lessons.examples, videos, responses, draws[2]))
+    losses.append(teach_responses(model, processor, lessons.examples, videos, lessons.exercises, responses, draws[2]))
     clock.append(time.monotonic())
     save(model, processor, out)
     report = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,12 @@ import torch
 from torch.nn import functional
 
 from trainer.positions import mrope_positions
-from trainer.warmup_batch import IGNORED, Clips, Example, Exercise, collate, encode_example, encode_exercise
+from trainer.warmup_batch import IGNORED, Clips, Example, Exercise, Tokens, collate, encode_example, encode_exercise
 from trainer.warmup_encoder import encode_all
 from trainer.warmup_optimizer import Learner, Schedule, drawn_without_replacement
+
+REHEARSAL_WEIGHT = 0.3
+"""Of the texts' loss beside the responses'."""
 
 
 def teach_texts(
@@ -22,9 +26,7 @@ def teach_texts(
     tokens = [encode_exercise(processor.tokenizer, exercise) for exercise in exercises]
     learner = Learner("texts", model.model.language_model.parameters(), schedule)
     for rows in drawn_without_replacement(rng, len(exercises), schedule):
-        batch = collate([tokens[row] for row in rows], model.config.video_token_id)
-        inputs = model.get_input_embeddings()(batch["input_ids"])
-        learner.step(_loss(model, batch, inputs, None))
+        learner.step(_text_loss(model, [tokens[row] for row in rows]))
     return learner.recent_loss()
 
 
@@ -33,20 +35,25 @@ def teach_responses(
     processor: Any,
     examples: Sequence[Example],
     clips: Clips,
+    rehearsal: Sequence[Exercise],
     schedule: Schedule,
     rng: np.random.Generator,
 ) -> float:
     """SFT on responses to prompts with video; returns the mean of the last 20 losses.
 
+    Each step rehearses some texts without video, or what they taught is forgotten within a few hundred steps.
     The encoder stays as it is, as in reinforcement learning, so its outputs are computed once.
     """
     features = encode_all(model, clips)
     tokens = [encode_example(processor.tokenizer, example, features.shape[1]) for example in examples]
+    texts = [encode_exercise(processor.tokenizer, exercise) for exercise in rehearsal]
     learner = Learner("responses", model.model.language_model.parameters(), schedule)
-    for rows in drawn_without_replacement(rng, len(examples), schedule):
+    rehearsed = drawn_without_replacement(rng, len(texts), replace(schedule, batch_size=schedule.batch_size // 2))
+    for rows, again in zip(drawn_without_replacement(rng, len(examples), schedule), rehearsed, strict=True):
         batch = collate([tokens[row] for row in rows], model.config.video_token_id)
         seen = features[[examples[row].clip for row in rows]]
-        learner.step(response_loss(model, batch, seen, clips))
+        rehearsing = _text_loss(model, [texts[row] for row in again])
+        learner.step(response_loss(model, batch, seen, clips) + REHEARSAL_WEIGHT * rehearsing)
     return learner.recent_loss()
 
 
@@ -57,6 +64,11 @@ def response_loss(model: Any, batch: dict[str, torch.Tensor], features: torch.Te
     grid, seconds = clips.grid, clips.seconds_per_pair
     positions = [mrope_positions(ids, grid, seconds, model.config) for ids in batch["input_ids"]]
     return _loss(model, batch, inputs, torch.stack(positions, dim=1))
+
+
+def _text_loss(model: Any, texts: Sequence[Tokens]) -> torch.Tensor:
+    batch = collate(texts, model.config.video_token_id)
+    return _loss(model, batch, model.get_input_embeddings()(batch["input_ids"]), None)
 
 
 def _loss(

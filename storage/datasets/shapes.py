@@ -28,7 +28,7 @@ from storage.video import write_video
 
 RECORDS = "samples.jsonl"
 NUM_OPTIONS = 4
-VERSION = 2  # of the data set and of the benchmark on it: raise it when the same seed would draw another one
+VERSION = 3  # of the data set and of the benchmark on it: raise it when the same seed would draw another one
 LETTERS = "ABCD"
 LEVELS = {"L1": (KINDS, FAMILIAR), "L2": (KINDS, NEW), "L3": (NEW_KINDS, NEW)}
 """What each level asks, and where; the training split is drawn as L1 is."""

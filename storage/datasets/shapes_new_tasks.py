@@ -8,7 +8,6 @@ import numpy as np
 
 from storage.datasets.shapes_question import (
     PART_SECONDS,
-    PARTS,
     Drawn,
     Kind,
     appearing,
@@ -20,7 +19,7 @@ from storage.datasets.shapes_question import (
     span_text,
     when,
 )
-from storage.datasets.shapes_scene import COLOURS, SHAPES
+from storage.datasets.shapes_scene import COLOURS, PARTS, SHAPES
 
 
 def last(rng: np.random.Generator, difficulty: float) -> Drawn:

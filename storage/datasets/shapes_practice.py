@@ -6,7 +6,7 @@ import numpy as np
 
 from storage.datasets.shapes_environment import scene_of
 from storage.datasets.shapes_question import radius_of
-from storage.datasets.shapes_scene import COLOURS, DIRECTIONS, FRAME_SIZE, SHAPES, Thing, cell_labels, draw
+from storage.datasets.shapes_scene import COLOURS, DIRECTIONS, FRAME_SIZE, NUM_FRAMES, SHAPES, Thing, cell_labels, draw
 
 CELLS = 3
 NOISY_SHARE, MAX_SIGMA = 0.3, 50.0
@@ -32,8 +32,9 @@ def _one(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         x, y = float(x) - 0.5 * u * speed, float(y) - 0.5 * v * speed
         first = int(rng.uniform() < 0.1)
         things.append(Thing(colour, shape, x, y, radius, u * speed, v * speed, first))
-    frames = draw(scene_of(rng, tuple(things), difficulty), rng, num_frames=2)
+    clock = 2 * int(rng.integers(NUM_FRAMES // 2))
+    frames = draw(scene_of(rng, tuple(things), difficulty), rng, 2, clock)
     if rng.uniform() < NOISY_SHARE:
         noise = rng.standard_normal(frames.shape, np.float32) * np.float32(rng.uniform(0, MAX_SIGMA))
         frames = (frames + noise).round().clip(0, 255).astype(np.uint8)
-    return frames, cell_labels(things, num_frames=2)
+    return frames, cell_labels(things, num_frames=2, clock=clock)

@@ -18,6 +18,7 @@ from storage.datasets.shapes_scene import (
     FPS,
     FRAME_SIZE,
     NUM_FRAMES,
+    PARTS,
     SHAPE_FAMILY,
     SHAPES,
     Thing,
@@ -27,7 +28,6 @@ from storage.records import ProblemType
 QUADRANTS = ("top left", "top right", "bottom left", "bottom right")
 NUMBER_WORDS = ("none", "one", "two", "three", "four", "five", "six")
 MAX_COUNT = 6
-PARTS = ("first", "second", "third", "fourth")
 PART_SECONDS = NUM_FRAMES / FPS / len(PARTS)
 SPANS = tuple((i, j) for i in range(len(PARTS)) for j in range(i, len(PARTS)) if (i, j) != (0, len(PARTS) - 1))
 """First and last part of every span that is shorter than the video."""
@@ -37,7 +37,8 @@ SPANS = tuple((i, j) for i in range(len(PARTS)) for j in range(i, len(PARTS)) if
 class Drawn:
     """Objects, a question about them, the answer in words (digits for a count), and the trace's two parts.
 
-    choices: what the other options are drawn from. spans: (start, end) in seconds, for a question that asks when.
+    choices: what the other options are drawn from. spans: (start, end) in seconds, of what is asked for; in a question
+    of order, of what shows the answer.
     """
 
     things: tuple[Thing, ...]
@@ -155,7 +156,9 @@ def first(rng: np.random.Generator, difficulty: float) -> Drawn:
     later = listed(colours[1:])
     evidence = f"{later.capitalize()} {'come' if len(colours) > 2 else 'comes'} later,"
     choices = (*colours, *COLOURS)
-    return Drawn(things, "Which colour appears first?", colours[0], evidence, f"so {colours[0]}", choices)
+    alone = (things[0].first_frame / FPS, things[1].first_frame / FPS)
+    question = "Which colour appears first?"
+    return Drawn(things, question, colours[0], evidence, f"so {colours[0]}", choices, spans=(alone,))
 
 
 def listed(names: list[str]) -> str:

@@ -24,10 +24,14 @@ COLOUR_FAMILY = {"red": "warm", "yellow": "warm", "green": "cool", "blue": "cool
 SHAPE_FAMILY = {"circle": "plain", "square": "plain", "triangle": "pointed", "cross": "pointed"}
 DIRECTIONS: dict[str, tuple[int, int]] = {"up": (0, -1), "down": (0, 1), "left": (-1, 0), "right": (1, 0)}
 PLACES = ("top", "bottom", "left", "right")
+PARTS = ("first", "second", "third", "fourth")
+"""The parts of a video: one pair of frames each."""
 LIGHT = 30.0
 """Half the difference in grey levels between one edge of the background and the opposite one."""
 STRIPE_PERIOD = 14.0
 """From one stripe to the next, pixels along x plus y."""
+CLOCK_HEIGHT = 4
+"""Of the bar along the lower edge that fills as the video goes on, pixels."""
 LABEL_WORDS = (
     *COLOURS,
     *SHAPES,
@@ -36,6 +40,7 @@ LABEL_WORDS = (
     "leftward",
     "rightward",
     *PLACES,
+    *PARTS,
     "warm",
     "cool",
     "pale",
@@ -76,7 +81,8 @@ class Thing:
 class Scene:
     """Objects on a grey background, lit from the top left: brighter at the top, redder at the left.
 
-    The light is what tells a patch's place: the encoder's own positions are relative only.
+    The light is what tells a patch's place, and the bar along the lower edge what tells the time, as a player's does:
+    the encoder's own positions are relative only, and end with a pair of frames.
 
     background: mean grey level, 0 to 255. texture: standard deviation of the static background, grey levels.
     contrast: 0 to 1, how far an object's colour stands from the background (1: its full colour).
@@ -91,14 +97,19 @@ class Scene:
     specks: tuple[tuple[float, float, float], ...] = ()
 
 
-def draw(scene: Scene, rng: np.random.Generator, num_frames: int = NUM_FRAMES) -> np.ndarray:
-    """uint8 [num_frames, FRAME_SIZE, FRAME_SIZE, 3]: the scene's frames; `rng` draws the background's texture."""
+def draw(scene: Scene, rng: np.random.Generator, num_frames: int = NUM_FRAMES, clock: int = 0) -> np.ndarray:
+    """uint8 [num_frames, FRAME_SIZE, FRAME_SIZE, 3]: the scene's frames; `rng` draws the background's texture.
+
+    clock: the frame of a whole video that the bar shows at the first frame.
+    """
     frames = np.stack([_empty(scene, rng)] * num_frames)
     for frame in range(num_frames):
         for thing in scene.things:
             if thing.seen(frame):
                 cover = _cover(thing, frame)[..., None] * scene.contrast
                 frames[frame] += cover * (np.array(COLOURS[thing.colour], dtype=np.float64) - frames[frame])
+        frames[frame, -CLOCK_HEIGHT:] = 0.0
+        frames[frame, -CLOCK_HEIGHT:, : FRAME_SIZE * (clock + frame + 1) // NUM_FRAMES] = 255.0
     return frames.round().clip(0, 255).astype(np.uint8)
 
 
@@ -148,17 +159,19 @@ def _cover(thing: Thing, frame: int) -> np.ndarray:
     return mask / 255.0
 
 
-def cell_labels(things: Sequence[Thing], cell: int = 28, num_frames: int = NUM_FRAMES) -> np.ndarray:
+def cell_labels(things: Sequence[Thing], cell: int = 28, num_frames: int = NUM_FRAMES, clock: int = 0) -> np.ndarray:
     """float32 [frame pairs x rows x columns, L]: what is centred in each cell of each pair of frames, 0 or 1.
 
     Cells are `cell` pixels wide, in reading order within a pair; the L columns are LABEL_WORDS. A pair counts an object
-    that is seen in one of its frames; the four places are the cell's own, whatever it holds.
+    that is seen in one of its frames; the places are the cell's own and the part is the pair's, whatever it holds.
     """
     side = FRAME_SIZE // cell
     labels = np.zeros((num_frames // 2, side, side, len(LABEL_WORDS)), np.float32)
     num_things = len(COLOURS) + len(SHAPES) + len(DIRECTIONS)
     for column, cells in enumerate((labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1])):
         cells[..., num_things + column] = 1.0
+    for pair in range(len(labels)):
+        labels[pair, ..., num_things + len(PLACES) + clock // 2 + pair] = 1.0
     for thing in things:
         for pair in range(thing.first_frame // 2, min(num_frames, thing.end_frame + 1) // 2):
             x, y = thing.centre(2 * pair + 0.5)

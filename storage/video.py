@@ -172,7 +172,7 @@ def _declared_end(container: Any, stream: Any) -> float | None:
 
 def _upright(frame: Any) -> np.ndarray:
     """A decoded frame's RGB, turned as its display matrix says: counter-clockwise, in quarter turns."""
-    return np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90))
+    return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90)))
 
 
 def _reduced(frame: np.ndarray, max_pixels: int | None) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Seconds to put Gaussian noise on a video: `stages.noise.add_noise` against numpy frame by frame, alternating.
+"""Seconds to put Gaussian noise on a video: `storage.noise.add_noise` against numpy frame by frame, alternating.
 
 python benchmarks/noise.py [--quick] [--json FILE]     prints medians; encoding the result is a figure of its own.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.noise import add_noise
+from storage.noise import add_noise
 from storage.video import write_video
 
 

@@ -73,7 +73,7 @@ def stage_amounts(config: RunConfig, size: PolicySize, stage: str, round_index: 
     """What one stage of one round does, at most."""
     samples, group, longest = config.select.samples_per_round, config.rollout.group_size, config.rollout.max_new_tokens
     augment = config.augment
-    augmented = samples if round_index and (augment.increasing or augment.decreasing) else 0
+    augmented = samples if round_index and (augment.increasing, augment.decreasing) != ("off", "off") else 0
     response_bytes = ROW_BYTES + TOKEN_BYTES * longest
     if stage == "select":
         return Amounts(samples=samples)
@@ -81,10 +81,11 @@ def stage_amounts(config: RunConfig, size: PolicySize, stage: str, round_index: 
         num = samples * group
         return Amounts(original=num, prompts=samples, tokens=num * longest, other_bytes=num * response_bytes)
     if stage == "augment":
-        traces = augmented * augment.num_traces if augment.decreasing else 0
-        video = config.video.num_frames * config.video.max_pixels * 3 if augment.increasing else 0  # noise is raw bytes
-        size_of_all = max(traces * response_bytes, augmented * video)  # a sample is hard or easy, never both
-        prompts = augmented if augment.decreasing else 0
+        traces = augmented * augment.num_traces if augment.decreasing != "off" else 0
+        altered = augment.storage == "video" and (augment.increasing != "off" or augment.decreasing == "cue")
+        video = config.video.num_frames * config.video.max_pixels * 3 if altered else 0  # noise is raw bytes
+        size_of_all = max(traces * response_bytes, augmented * video)  # a sample is hinted or altered, never both
+        prompts = augmented if augment.decreasing != "off" else 0
         return Amounts(traces=traces, prompts=prompts, tokens=traces * longest, other_bytes=size_of_all)
     if stage == "rollout_augmented":
         prompts = augmented * (2 if augment.control_fraction else 1)

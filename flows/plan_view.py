@@ -47,7 +47,7 @@ def print_plan(plan: Plan, url: str, console: Console) -> None:
         "Upper bounds; tokens: responses x max_new_tokens. 1-2, or 1 (x66) for 66 rounds like round 1: each one's.",
         f"prompts: {total.prompts}, about {each} tokens each (estimate), {number(total.prompts * each)} in all",
         f"checkpoints: {decimal(plan.size.bytes)} a round, optimiser state included, from the policy's size; "
-        "tables and noised videos are estimates",
+        "tables and altered videos are estimates",
     ):
         console.print(line, highlight=False)
 

@@ -1,4 +1,4 @@
-"""What `prune` may remove: checkpoints, optimiser states and noised videos that no stage still to do will ask for."""
+"""What `prune` may remove: checkpoints, optimiser states and altered videos that no stage still to do will ask for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from flows.config import RunConfig
 from flows.stage_specs import policy_address, schedule
 from storage import layout
-from storage.inventory import Recorded, attempts, noised_videos
+from storage.inventory import Recorded, altered_videos, attempts
 from storage.run import Run
 from storage.tombstones import Grave, read_tombstones, write_tombstone
 
@@ -68,14 +68,14 @@ def _videos(run: Run, found: list[Recorded], old: set[int], why: str, when: str)
     users: dict[str, list[Recorded]] = {}
     digests: dict[str, str] = {}
     for attempt in found:
-        for path, sha256 in noised_videos(run.files, attempt).items():
+        for path, sha256 in altered_videos(run.files, attempt).items():
             users.setdefault(path, []).append(attempt)
             digests[path] = sha256
     for path, named_by in sorted(users.items()):
         if path in sizes and {attempt.round_index for attempt in named_by} <= old:
             folders = [attempt.folder for attempt in named_by]
             grave = Grave(path, digests[path], sizes[path], folders, why, when)
-            yield Item("noised video", named_by[-1].round_index, path, [grave], sizes[path])
+            yield Item("altered video", named_by[-1].round_index, path, [grave], sizes[path])
 
 
 def carry_out(run: Run, items: list[Item]) -> str | None:

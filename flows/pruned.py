@@ -26,7 +26,7 @@ def policy_is_pruned(run: Run, graves: Mapping[str, Grave], round_index: int) ->
 
 
 def video_is_pruned(grave: Grave) -> str:
-    """Why a noised video is gone, and how to have it again."""
+    """Why an altered video is gone, and how to have it again."""
     round_index = int(grave.attempts[-1].split("/")[1])
     again = f"deepvideo stage augment --round {round_index} --force"
     return f"{grave.path} was pruned on {grave.when} ({grave.why}); make it again: {again}"

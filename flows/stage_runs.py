@@ -10,21 +10,24 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+
 from flows.session import Session
 from flows.stage_specs import window_rounds
 from flows.terminal import log_folder
-from stages.augment import add_hints, add_noise_to
+from stages.alterations import cue, make_harder
+from stages.augment import add_hints
 from stages.curate import curate
 from stages.difficulty import difficulty_record
 from stages.evaluate import evaluate
 from stages.rollout import Query, roll_out
 from stages.select import select
+from storage.altered import store_video
 from storage.difficulty import difficulty
 from storage.groups import group_rewards
 from storage.layout import address
-from storage.noised import store_video
 from storage.progress import Progress
-from storage.records import Augmentation, Curated, Difficulty, Dropped, Rollout, Selected
+from storage.records import Augmentation, Curated, Difficulty, Dropped, Rollout, Sample, Selected
 from storage.shards import Attempt, Manifest, read_records
 
 if TYPE_CHECKING:
@@ -75,26 +78,31 @@ def run_difficulty(session: Session, r: int, attempt: Attempt, progress: Progres
 
 
 def run_augment(session: Session, r: int, attempt: Attempt, progress: Progress) -> int:
-    """Noise for the easy samples, hints for the hard ones."""
+    """Noise or masked frames for the easy samples, cues or hints for the hard ones."""
     config = session.config.augment
     rows = list(_read(session, Difficulty, "difficulty", address(r, "difficulty")))
-    labels = [name for name, on in (("easy", config.increasing), ("hard", config.decreasing)) if on]
+    labels = [name for name, on in (("easy", config.increasing), ("hard", config.decreasing)) if on != "off"]
     todo = [row for row in rows if row.label in labels]
     if not todo:
         return 0
     scene = session.scene("augment", r)
 
+    def store(frames: np.ndarray, fps: float) -> tuple[str, str]:
+        return store_video(session.run.files, frames, fps)
+
     def work(chunk: Sequence[Difficulty]) -> dict[str, list[Any]]:
-        items = [(session.samples[row.sample_id], row) for row in chunk]
-        noised = [
-            add_noise_to(sample, row, config, scene, lambda frames, fps: store_video(session.run.files, frames, fps))
-            for sample, row in items
-            if row.label == "easy"
-        ]
-        hard = [item for item in items if item[1].label == "hard"]
-        hinted, traces, dropped = add_hints(hard, config, session.config.rollout, scene)
-        augmented = [row for row in noised if isinstance(row, Augmentation)] + hinted
-        dropped += [row for row in noised if isinstance(row, Dropped)]
+        altered: list[Augmentation | Dropped] = []
+        to_hint: list[tuple[Sample, Difficulty]] = []
+        for row in chunk:
+            sample = session.samples[row.sample_id]
+            found = (make_harder if row.label == "easy" else cue)(sample, row, config, scene, store)
+            if found is None:
+                to_hint.append((sample, row))
+            else:
+                altered.append(found)
+        hinted, traces, dropped = add_hints(to_hint, config, session.config.rollout, scene)
+        augmented = [row for row in altered if isinstance(row, Augmentation)] + hinted
+        dropped += [row for row in altered if isinstance(row, Dropped)]
         return {"augmentations": augmented, "hint_traces": traces, "dropped": dropped}
 
     return _in_shards(attempt, todo, config.shard_size, work, progress, "augment")
@@ -110,7 +118,7 @@ def run_rollout_augmented(session: Session, r: int, attempt: Attempt, progress: 
             continue
         sample, group_index = session.samples[row.sample_id], index[row.sample_id]
         video = (row.video_path, row.video_sha256)
-        queries.append(Query(sample, "augmented", group_index, *video, row.kind, row.level, row.hint))
+        queries.append(Query(sample, "augmented", group_index, *video, row.kind, row.level, row.hint, row.alteration))
         if row.control:
             queries.append(Query(sample, "control", group_index, sample.video_path, sample.video_sha256))
     return _roll_out(session, r, attempt, queries, progress)

@@ -11,12 +11,16 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from flows.alteration_text import alteration_text
 from flows.tables import narrow
 from flows.trace import Life, Row
 
 WIDTH = 80
 LABEL_STYLES = {"hard": "red", "easy": "green", "kept": "dim"}
-REASONS = {"no_correct_trace": "no trace had the right answer"}
+REASONS = {
+    "no_correct_trace": "no trace had the right answer",
+    "no_frame_to_mask": "its level, or its one frame, leaves none to mask",
+}
 MAX_STEPS = 4
 
 
@@ -73,8 +77,8 @@ def _augmentation(life: Life, r: int) -> str:
     row = rows[0]
     if row["kind"] == "none":
         return f"nothing: {REASONS.get(row['reason'], escape(row['reason']))}"
-    if row["kind"] == "noise":
-        what = f"noise, level {row['level']:.2f}, sigma {row['noise_sigma']:.1f} (realised {row['realised_sigma']:.1f})"
+    if row["kind"] != "hint":
+        what = alteration_text(row)
     else:
         what = f'hint, level {row["level"]:.2f}, {row["hint_fraction"]:.0%} of the trace: "{escape(row["hint"])}"'
     if row["effect"] is None:

@@ -1,62 +1,23 @@
-"""Stage `augment`: noise for easy samples, hints for hard ones; strength grows with |delta_R| (METHOD.md section 5).
+"""Stage `augment`: hints for hard samples; strength grows with |delta_R| (METHOD.md section 5).
 
-Noise is put on the frames that the model is shown, at the size it is shown them, and written losslessly, so that the
-sigma in the table is the sigma the model sees. Hints are cut from the best of several trajectories sampled from the
-prompt that holds the ground truth. Where nothing usable comes out, the row has kind `none` and the reason.
+What changes the video is in `stages/alterations.py`. Hints are cut from the best of several trajectories sampled from
+the prompt that holds the ground truth. Where nothing usable comes out, the row has kind `none` and the reason.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
-import numpy as np
+from collections.abc import Sequence
 
 from stages.config import AugmentConfig, RolloutConfig
 from stages.engine import Sampling
 from stages.hint import Hint, best_trace, make_hint, reasoning
-from stages.noise import add_noise, noise_seed, realised_sigma
 from stages.prompts import question_text
 from stages.rewards import grade
-from stages.rollout import Query, Scene, ask, read_videos
+from stages.rollout import Query, Scene, ask
 from storage.digest import derive_seed
-from storage.records import Augmentation, Difficulty, Dropped, HintTrace, Sample
-from storage.video import read_video
+from storage.records import Alteration, Augmentation, Difficulty, Dropped, HintTrace, Sample
 
-STAGE_VERSION = 1
-
-StoreVideo = Callable[[np.ndarray, float], tuple[str, str]]
-
-
-def add_noise_to(
-    sample: Sample, difficulty: Difficulty, config: AugmentConfig, scene: Scene, store: StoreVideo
-) -> Augmentation | Dropped:
-    """The noised version of an easy sample: `store` keeps its frames and returns their path and SHA-256.
-
-    A sample whose video cannot be read is returned as dropped.
-    """
-    _, videos, dropped = read_videos([_query(sample, difficulty)], scene)
-    if dropped:
-        return dropped[0]
-    video = videos[0]
-    sigma = difficulty.level * config.max_noise_sigma
-    seed = noise_seed(scene.seed, scene.round_index, sample.sample_id)
-    path, sha256 = store(add_noise(video.frames, sigma, seed), video.fps * len(video.frames) / video.num_file_frames)
-    return Augmentation(
-        run_id=scene.run_id,
-        round_index=scene.round_index,
-        sample_id=sample.sample_id,
-        kind="noise",
-        level=difficulty.level,
-        reason="",
-        noise_sigma=sigma,
-        realised_sigma=realised_sigma(video.frames, read_video(scene.locate(path)).frames),
-        noise_seed=seed,
-        video_path=path,
-        video_sha256=sha256,
-        hint="",
-        hint_fraction=None,
-        control=has_control(sample, config, scene),
-    )
+STAGE_VERSION = 2
 
 
 def add_hints(
@@ -101,9 +62,8 @@ def _hinted(sample: Sample, difficulty: Difficulty, hint: Hint, config: AugmentC
         kind="hint" if hint.text else "none",
         level=difficulty.level,
         reason=hint.reason,
-        noise_sigma=None,
+        alteration=Alteration(),
         realised_sigma=None,
-        noise_seed=None,
         video_path=sample.video_path,
         video_sha256=sample.video_sha256 or "",
         hint=hint.text,

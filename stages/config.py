@@ -99,12 +99,21 @@ class DifficultyConfig(Config):
 class AugmentConfig(Config):
     """What is done to hard and easy samples."""
 
-    decreasing: bool = True
-    """Give hard samples a hint (paper, Table 7: down)."""
-    increasing: bool = True
-    """Give easy samples a noised video (paper, Table 7: up)."""
+    decreasing: Literal["hint", "cue", "off"] = "hint"
+    """For hard samples (paper, Table 7: down): `hint`, a part of a reasoning trace; `cue`, the frames inside the
+    sample's time spans pointed out, and a hint to samples without spans, to those that ask for the spans, and where
+    the spans hold none or all of the shown frames; `off`, nothing."""
+    increasing: Literal["noise", "mask", "off"] = "noise"
+    """For easy samples (paper, Table 7: up): `noise` on every frame, `mask` some frames (black), `off` nothing."""
     max_noise_sigma: Annotated[float, Field(ge=0.0, le=255.0)] = 100.0
     """Pixel noise at level 1, in units of 0..255. Ours: the paper gives none."""
+    max_mask_share: Share = 0.75
+    """Share of the shown frames that are masked at level 1; one frame is always left. Ours: the paper gives none."""
+    cue: Literal["keep", "mark"] = "mark"
+    """How frames are pointed out: `keep` masks those outside the spans, `mark` puts a border on those inside."""
+    storage: Literal["video", "seed"] = "video"
+    """Where altered frames are kept: `video` writes a lossless file for each sample; `seed` writes none, and the
+    frames are altered whenever they are read, to the same bytes if every machine has the same OpenCV."""
     max_hint_fraction: Share = 1.0
     """Share of the reasoning trace's words that a hint shows at level 1. Ours: the paper gives none."""
     num_traces: Annotated[int, Field(ge=1)] = 4

@@ -13,7 +13,7 @@ from stages.rewards import grade, reward_columns
 from stages.rollout import Query, Scene, ask
 from storage.records import Dropped, Evaluation, Sample
 
-STAGE_VERSION = 2
+STAGE_VERSION = 3
 
 
 def evaluate(samples: Sequence[Sample], config: EvaluateConfig, scene: Scene) -> tuple[list[Evaluation], list[Dropped]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ from stages.engine import Engine, EngineError, Generation, Request, Sampling
 from stages.prompts import question_text, render
 from stages.rewards import grade, max_reward, reward_columns
 from storage.digest import derive_seed, sha256_file
-from storage.records import Dropped, Kind, Pass, Rollout, Sample
-from storage.video import Video, VideoError, read_video
+from storage.frames import read_frames
+from storage.records import Alteration, Dropped, Kind, Pass, Rollout, Sample
+from storage.video import Video, VideoError
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Query:
     augmentation: Kind = "none"
     level: float = 0.0
     hint: str = ""
+    alteration: Alteration = field(default_factory=Alteration)
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def read_videos(queries: Sequence[Query], scene: Scene) -> tuple[list[Query], li
     for query in queries:
         try:
             path = scene.locate(query.video_path)
-            video = read_video(path, scene.video.num_frames, scene.video.max_pixels)
+            video = read_frames(path, scene.video.num_frames, scene.video.max_pixels, query.alteration)
             if query.video_sha256 not in (None, sha256_file(path)):
                 raise VideoError(f"{path}: its bytes changed since the run began")
         except VideoError as error:
@@ -149,6 +151,7 @@ def _graded(
                 seed=request.seed,
                 augmentation=query.augmentation,
                 level=query.level,
+                alteration=query.alteration,
                 video_path=query.video_path,
                 video_sha256=query.video_sha256 or "",
                 frame_indices=request.video.indices,

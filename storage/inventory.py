@@ -9,8 +9,12 @@ from typing import Any
 from storage import layout
 from storage.errors import DamagedRun
 from storage.files import Files
+from storage.records import Kind
 from storage.seal import unsealed
 from storage.shards import Manifest, attempt_places, parquet_table, read_manifest
+
+ALTERED: tuple[Kind, ...] = ("noise", "mask", "cue")
+"""The augmentations that change the video."""
 
 
 @dataclass(frozen=True)
@@ -92,16 +96,18 @@ def _read_note(files: Files, name: str, found: Recorded, sidecars: dict[str, Any
         found.problems[path] = f"not a record ({error})"
 
 
-def noised_videos(files: Files, attempt: Recorded) -> dict[str, str]:
-    """Path and SHA-256 of the noised videos that an attempt's augmentations name; unreadable shards name none."""
+def altered_videos(files: Files, attempt: Recorded) -> dict[str, str]:
+    """Path and SHA-256 of the altered videos that an attempt's augmentations name; unreadable shards name none."""
+    columns = ["kind", "altered_on_read", "video_path", "video_sha256"]
     found: dict[str, str] = {}
     for shard in attempt.shards:
         if shard.table == "augmentations":
             try:
-                rows = parquet_table(files.read(shard.path)).select(["kind", "video_path", "video_sha256"]).to_pylist()
+                rows = parquet_table(files.read(shard.path)).select(columns).to_pylist()
             except (OSError, ValueError, KeyError):  # pyarrow's own are ValueErrors; `verify` names the shard itself
                 continue
-            found |= {row["video_path"]: row["video_sha256"] for row in rows if row["kind"] == "noise"}
+            own = (row for row in rows if row["kind"] in ALTERED and not row["altered_on_read"])
+            found |= {row["video_path"]: row["video_sha256"] for row in own}
     return found
 
 

@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
 ProblemType = Literal["multiple_choice", "number", "short_text", "temporal_grounding"]
 Pass = Literal["original", "augmented", "control"]
-Kind = Literal["none", "noise", "hint"]
+Kind = Literal["none", "noise", "mask", "hint", "cue"]
 Label = Literal["hard", "easy", "kept"]
 
 
@@ -49,6 +49,26 @@ class Selected:
     sample_id: str
 
 
+def _no_frames() -> np.ndarray:
+    return np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Alteration:
+    """What was done to the frames that a video shows, all that a reader needs to see them; by default nothing.
+
+    noise_sigma: asked for, in 0..255. masked_frames (black), marked_frames (with a border): int64, positions among the
+    shown frames, from 0. altered_on_read: `video_path` is the original, and whoever reads it alters its frames; if
+    not, the file holds the altered frames.
+    """
+
+    noise_sigma: float | None = None
+    noise_seed: int | None = None
+    masked_frames: np.ndarray = field(default_factory=_no_frames)
+    marked_frames: np.ndarray = field(default_factory=_no_frames)
+    altered_on_read: bool = False
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Rollout:
     """One response to one sample, with everything the trainer needs to see what the engine saw.
@@ -83,6 +103,7 @@ class Rollout:
     seed: int
     augmentation: Kind
     level: float
+    alteration: Alteration
     video_path: str
     video_sha256: str
     frame_indices: np.ndarray
@@ -109,11 +130,11 @@ class Difficulty:
     level: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Augmentation:
     """What the round does to one sample; `kind` none with a `reason` where nothing could be done.
 
-    level: 0 to 1. noise_sigma: asked for, in 0..255; realised_sigma: measured after decoding the written video.
+    level: 0 to 1. realised_sigma: of noise, measured on the frames as they are read; units of 0..255.
     hint_fraction: share of the trace's words that the hint shows. control: whether the original input is sampled again.
     """
 
@@ -123,9 +144,8 @@ class Augmentation:
     kind: Kind
     level: float
     reason: str
-    noise_sigma: float | None
+    alteration: Alteration
     realised_sigma: float | None
-    noise_seed: int | None
     video_path: str
     video_sha256: str
     hint: str

@@ -1,7 +1,7 @@
 """One Arrow schema a record, derived from its annotations; the conversions between records and Arrow tables.
 
 A column has its field's name (`pass_` becomes `pass`). Plain Python types map by `_SCALARS`; arrays are listed by
-name in `_LISTS`. A record inside a record (`Curated.rollout`) contributes its columns in place.
+name in `_LISTS`. A record inside a record (`Curated.rollout`, `Rollout.alteration`) contributes its columns in place.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ _LISTS = {
     "response_token_ids": pa.list_(pa.int32()),
     "engine_logprobs": pa.list_(pa.float32()),
     "frame_indices": pa.list_(pa.int64()),
+    "masked_frames": pa.list_(pa.int64()),
+    "marked_frames": pa.list_(pa.int64()),
     "old_logps": pa.list_(pa.float32()),
     "ref_logps": pa.list_(pa.float32()),
 }

@@ -1,6 +1,6 @@
 """Tombstones: what `prune` removed. Each is written, create-only, before anything that it names is removed.
 
-A tombstone covers a path for the attempts that named it then: a noised video that a later attempt makes anew is
+A tombstone covers a path for the attempts that named it then: an altered video that a later attempt makes anew is
 needed again, and its absence is damage.
 """
 

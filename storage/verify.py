@@ -12,7 +12,7 @@ from storage import layout, schema
 from storage.digest import sha256_file
 from storage.errors import DamagedRun, UserError
 from storage.files import Files
-from storage.inventory import Named, Recorded, attempts, noised_videos
+from storage.inventory import Named, Recorded, altered_videos, attempts
 from storage.records import Sample
 from storage.run import Identity, decode_settings
 from storage.samples import data_digest
@@ -74,7 +74,7 @@ class _Verification:
         self._count("records", (path for attempt in found for path in self._attempt(attempt)))
         self._check("tables", [(named, _redo(a, named)) for a in found for named in a.shards])
         self._check("checkpoints", [(named, _redo(a, named)) for a in found for named in a.outputs])
-        self._check("noised videos", self._noised(found))
+        self._check("altered videos", self._altered(found))
         self._count("samples", self._samples())
         self._orphans(there)
         return self.report
@@ -195,11 +195,11 @@ class _Verification:
         covered = grave is not None and (not named.table or set(named.table.split()) <= set(grave.attempts))
         return grave if covered else None
 
-    def _noised(self, found: list[Recorded]) -> list[tuple[Named, str]]:
-        """Each noised video that a table names, or that lies there; `table` holds the attempts that name it."""
+    def _altered(self, found: list[Recorded]) -> list[tuple[Named, str]]:
+        """Each altered video that a table names, or that lies there; `table` holds the attempts that name it."""
         named: dict[str, tuple[str, list[Recorded]]] = {}
         for attempt in found:
-            for path, sha256 in noised_videos(self.files, attempt).items():
+            for path, sha256 in altered_videos(self.files, attempt).items():
                 named.setdefault(path, (sha256, []))[1].append(attempt)
         rows = []
         for path, (sha256, users) in sorted(named.items()):
@@ -260,7 +260,7 @@ class _Verification:
         """Files seen at the start that no record names now, after every commit since."""
         found = list(attempts(self.files))
         named = {path for a in found for path in a.records} | {n.path for a in found for n in (*a.shards, *a.outputs)}
-        named |= {path for attempt in found for path in noised_videos(self.files, attempt)}
+        named |= {path for attempt in found for path in altered_videos(self.files, attempt)}
         sizes = {
             p: n for folder in (layout.ROUNDS, layout.VIDEOS, ".scratch") for p, n in self.files.walk(folder).items()
         }

@@ -79,7 +79,8 @@ def uniform_indices(num_file_frames: int, num_frames: int) -> np.ndarray:
 def read_video(path: str | Path, num_frames: int | None = None, max_pixels: int | None = None) -> Video:
     """Decodes `path`; with `num_frames`, keeps that many uniformly spaced frames (all if the file has fewer).
 
-    Frames of more than `max_pixels` are reduced to that many, sides in proportion.
+    Frames are turned upright where the file says so; transparency is left out. Frames of more than `max_pixels` are
+    reduced to that many, sides in proportion.
     Raises VideoError if the file is missing, is no video, has no frame, or ends before its header says.
     """
     path = Path(path)
@@ -91,7 +92,7 @@ def read_video(path: str | Path, num_frames: int | None = None, max_pixels: int 
         raise VideoError(f"{path}: cannot be decoded ({error})") from error
     total = len(decoded)
     indices = uniform_indices(total, num_frames) if num_frames is not None else np.arange(total)
-    frames = np.stack([_reduced(decoded[i].to_ndarray(format="rgb24"), max_pixels) for i in indices])
+    frames = np.stack([_reduced(_upright(decoded[i]), max_pixels) for i in indices])
     times = np.array(
         [decoded[i].time if decoded[i].time is not None else float(i / float(rate)) for i in indices], dtype=np.float64
     )
@@ -119,7 +120,7 @@ def write_video(path: str | Path, frames: np.ndarray, fps: float, codec: Codec) 
             f"{path}: h264 in 4:2:0 needs even sides, not {width} x {height}; crop the frames, or use ffv1"
         )
     with av.open(str(path), "w", options={"fflags": "+bitexact"}) as container:
-        stream: Any = container.add_stream(name, rate=Fraction(fps).limit_denominator(1000), options=options)
+        stream: Any = container.add_stream(name, rate=Fraction(fps).limit_denominator(1_000_000), options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
         for array in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(array, format="rgb24")))
@@ -167,6 +168,11 @@ def _declared_end(container: Any, stream: Any) -> float | None:
     if tag:
         return int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3])
     return container.duration / av.time_base if container.duration and len(container.streams) == 1 else None
+
+
+def _upright(frame: Any) -> np.ndarray:
+    """A decoded frame's RGB, turned as its display matrix says: counter-clockwise, in quarter turns."""
+    return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90)))
 
 
 def _reduced(frame: np.ndarray, max_pixels: int | None) -> np.ndarray:

@@ -17,7 +17,7 @@ from small_run import SMALL, complete, complete_in_child
 from flows.cli import main
 from flows.config import load_config
 from flows.session import find_checkpoint
-from storage.records import Rollout
+from storage.records import Alteration, Rollout
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +55,7 @@ def unfinished(two_rounds, tmp_path):
 
 @pytest.fixture(scope="session")
 def three_rounds(tmp_path_factory, small_config):
-    """The folder of a finished run of three rounds, with hints and noised videos; copy it to change it."""
+    """The folder of a finished run of three rounds, with hints and altered videos; copy it to change it."""
     folder = tmp_path_factory.mktemp("three") / "run"
     complete(folder, small_config.model_copy(update={"rounds": 3}))
     return folder
@@ -106,6 +106,7 @@ def rollout_with(**fields) -> Rollout:
         "seed": 0,
         "augmentation": "none",
         "level": 0.0,
+        "alteration": Alteration(),
         "video_path": "videos/x.mp4",
         "video_sha256": "0" * 64,
         "frame_indices": np.arange(2, dtype=np.int64),

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from stages.noise import add_noise
+from storage.noise import add_noise
 from storage.query import query
 from storage.run import Run
 from storage.samples import local_path

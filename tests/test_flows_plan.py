@@ -120,14 +120,32 @@ def test_the_first_round_augments_nothing_and_switches_count(small_config, tmp_p
     plan = make_plan(str(tmp_path), small_config)
     assert stage_amounts(small_config, plan.size, "augment", 0) == Amounts()
     for change, amounts in (
-        ({"decreasing": False}, {"traces": 0, "augmented": 80}),
+        ({"decreasing": "off"}, {"traces": 0, "augmented": 80}),
+        ({"decreasing": "cue"}, {"traces": 20, "augmented": 80}),
         ({"control_fraction": 0.0}, {"traces": 20, "augmented": 40}),
-        ({"decreasing": False, "increasing": False}, {"traces": 0, "augmented": 0}),
+        ({"decreasing": "off", "increasing": "off"}, {"traces": 0, "augmented": 0}),
     ):
         augment = small_config.augment.model_copy(update=change)
         config = small_config.model_copy(update={"augment": augment})
         total = sum((stage_amounts(config, plan.size, stage, 1) for stage in SPECS), Amounts())
         assert {name: getattr(total, name) for name in amounts} == amounts
+
+
+@pytest.mark.parametrize(
+    ("change", "writes"),
+    [
+        ({"decreasing": "off"}, True),
+        ({"decreasing": "off", "increasing": "mask"}, True),
+        ({"decreasing": "cue", "increasing": "off"}, True),
+        ({"decreasing": "hint", "increasing": "off"}, False),
+        ({"decreasing": "cue", "increasing": "mask", "storage": "seed"}, False),
+    ],
+)
+def test_only_videos_that_are_written_count_as_bytes(small_config, tmp_path, change, writes):
+    plan = make_plan(str(tmp_path), small_config)
+    config = small_config.model_copy(update={"augment": small_config.augment.model_copy(update=change)})
+    videos = 10 * config.video.num_frames * config.video.max_pixels * 3
+    assert (stage_amounts(config, plan.size, "augment", 1).other_bytes >= videos) == writes
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ from flows.config import RunConfig, load_config
 from flows.warmup import make_lessons, warm_up_tiny_model
 from flows.warmup_examples import as_choice, response_text
 from stages.engine import Policy
-from stages.noise import add_noise
 from stages.rewards import grade, max_reward
 from stages.rollout import Query, Scene, roll_out
 from stages.vllm_engine import VllmEngine
 from storage.datasets import shapes
+from storage.noise import add_noise
 from storage.probe import PROBE_FILE
 from storage.records import Sample
 from storage.video import read_video, write_video

@@ -1,4 +1,4 @@
-"""Noise and hints on real videos with the deterministic engine: what the rows say is what is on disk."""
+"""Hints on real videos with the deterministic engine: what the rows say is what was sampled."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,19 +7,15 @@ import numpy as np
 import pytest
 
 from flows.config import load_config
-from stages.augment import add_hints, add_noise_to, has_control
+from stages.augment import add_hints, has_control
 from stages.config import AugmentConfig
 from stages.deterministic_engine import DeterministicEngine
 from stages.leak import leaks
-from stages.noise import add_noise
 from stages.rollout import Scene
 from storage.datasets import shapes
-from storage.digest import sha256_file
 from storage.files import Files
-from storage.noised import store_video
-from storage.records import Difficulty, Dropped
+from storage.records import Difficulty
 from storage.samples import local_path
-from storage.video import read_video
 from trainer.policy import load_processor
 
 
@@ -36,30 +32,6 @@ def world(tmp_path, checkpoint):
 def difficulty(sample, delta, level):
     label = "hard" if delta > 0 else "easy"
     return Difficulty("run", 1, 5, sample.sample_id, 0.5, 0.5 + delta, 9, delta, label, level)
-
-
-def test_the_decoded_noise_is_the_noise_that_was_asked_for(world):
-    scene, config, files, samples = world
-    row = add_noise_to(
-        samples[0], difficulty(samples[0], -0.3, 0.4), config.augment, scene, lambda f, r: store_video(files, f, r)
-    )
-    assert row.noise_sigma == pytest.approx(0.4 * config.augment.max_noise_sigma)
-    clean = read_video(samples[0].video_path, config.video.num_frames, config.video.max_pixels)
-    noisy = read_video(scene.locate(row.video_path))
-    assert np.array_equal(noisy.frames, add_noise(clean.frames, row.noise_sigma, row.noise_seed))
-    assert not np.array_equal(noisy.frames, clean.frames)
-    assert row.video_sha256 == sha256_file(scene.locate(row.video_path))
-    assert noisy.times == pytest.approx(clean.times - clean.times[0], abs=0.02)
-
-
-def test_noise_differs_by_round_and_repeats_exactly(world):
-    scene, config, files, samples = world
-    store = lambda frames, fps: store_video(files, frames, fps)  # noqa: E731
-    row = difficulty(samples[0], -0.3, 0.4)
-    again = [add_noise_to(samples[0], row, config.augment, scene, store) for _ in range(2)]
-    other = add_noise_to(samples[0], row, config.augment, replace(scene, round_index=2), store)
-    assert again[0] == again[1]
-    assert other.video_sha256 != again[0].video_sha256
 
 
 def test_hints_come_from_traces_that_are_kept_and_never_leak(world):
@@ -81,12 +53,10 @@ def test_hints_come_from_traces_that_are_kept_and_never_leak(world):
         assert (row.kind == "hint") == (row.hint != "") == (row.reason == "")
 
 
-def test_a_video_that_cannot_be_read_is_dropped_by_either(world):
-    scene, config, files, samples = world
+def test_a_video_that_cannot_be_read_is_dropped(world):
+    scene, config, _, samples = world
     Path(samples[0].video_path).write_text("no video")
-    row = difficulty(samples[0], -0.3, 0.4)
-    noised = add_noise_to(samples[0], row, config.augment, scene, lambda f, r: store_video(files, f, r))
-    assert isinstance(noised, Dropped)
+    row = difficulty(samples[0], 0.3, 0.4)
     _, _, dropped = add_hints([(samples[0], row)], config.augment, config.rollout, scene)
     assert [d.reason for d in dropped] == ["unreadable_video"]
 

@@ -82,11 +82,11 @@ def test_what_a_missing_stage_needs_is_kept(run, config):
 def test_an_evaluation_that_misses_keeps_its_policy(run, config):
     every = config.model_copy(update={"evaluate": config.evaluate.model_copy(update={"every": 1})})
     items = plan(Run.open(str(run)), every, 1)  # policies 1 and 2 were never evaluated
-    assert {item.round_index for item in items if item.kind != "noised video"} == set()
+    assert {item.round_index for item in items if item.kind != "altered video"} == set()
     assert {i.round_index for i in plan(Run.open(str(run)), config, 1) if i.kind == "checkpoint"} == {0, 1}
 
 
-def test_noised_videos_of_old_rounds_go(run, config):
+def test_altered_videos_of_old_rounds_go(run, config):
     complete(run, config.model_copy(update={"rounds": 4}))
     four = config.model_copy(update={"rounds": 4})
     used = query(

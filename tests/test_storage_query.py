@@ -20,6 +20,7 @@ from storage.errors import UserError
 from storage.layout import address
 from storage.query import connect, query
 from storage.records import (
+    Alteration,
     Augmentation,
     Curated,
     Difficulty,
@@ -132,7 +133,9 @@ def difficulty(round_index: int, labels: dict[str, Label]) -> list[Difficulty]:
 
 
 def augmentation(sample_id: str, kind: Kind, *, control: bool) -> Augmentation:
-    return Augmentation("r", 0, sample_id, kind, 0.5, "", None, None, None, "videos/x.avi", "0" * 64, "", None, control)
+    return Augmentation(
+        "r", 0, sample_id, kind, 0.5, "", Alteration(), None, "videos/x.avi", "0" * 64, "", None, control
+    )
 
 
 def evaluation(sample_id: str, accuracy: float, level: str | None = None, iou: float | None = None) -> Evaluation:

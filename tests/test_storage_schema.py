@@ -28,6 +28,8 @@ ARRAYS = {
     "response_token_ids": np.int32,
     "engine_logprobs": np.float32,
     "frame_indices": np.int64,
+    "masked_frames": np.int64,
+    "marked_frames": np.int64,
     "old_logps": np.float32,
     "ref_logps": np.float32,
 }

@@ -22,7 +22,7 @@ KINDS = {
     "checkpoint": "rounds/00000/train/*/0/checkpoint-*/model.safetensors",
     "probe": "rounds/00000/train/*/0/checkpoint-*/probe.parquet",
     "optimizer": "rounds/00002/train/*/0/optimizer-*/optimizer.pt",
-    "noised video": "videos/*.avi",
+    "altered video": "videos/*.avi",
     "sample video": "data/videos/shapes-train-00003.mp4",
     "sample table": "samples/*.parquet",
     "empty table": "empty/rollouts.parquet",
@@ -46,7 +46,7 @@ def test_an_undamaged_run_passes_and_everything_is_counted(three_rounds):
     files = {kind: count.files for kind, count in report.checked.items()}
     assert files["sample videos"] == 30
     assert files["checkpoints"] == sum(path.is_file() for path in three_rounds.glob("rounds/*/train/*/0/*-*/*"))
-    assert files["noised videos"] == len(list(three_rounds.glob("videos/*"))) > 0
+    assert files["altered videos"] == len(list(three_rounds.glob("videos/*"))) > 0
     assert files["tables"] == sum(path.is_file() for path in three_rounds.glob("rounds/*/*/*/*/*.parquet"))
     assert "nothing is damaged" in printed("verify", "--run-dir", three_rounds)
 

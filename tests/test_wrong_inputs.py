@@ -251,7 +251,7 @@ MACHINE = [
     Wrong("port that is none", "serve --port 65536", rf"Invalid value for '--port': .*65535{HELP}"),
     Wrong("address of another machine", "serve --port {port} --host 203.0.113.1", r"203.0.113.1:\d+: Cannot assign requested address; choose another --port, or .*"),
     Wrong("no encoder for the data set", NEW, r"this PyAV has no h264 encoder; .*: reinstall its wheel: make install", make=no_codec("libx264")),
-    Wrong("no encoder for noised videos", NEW, r"this PyAV has no ffv1 encoder; .*: reinstall its wheel: make install", make=no_codec("ffv1")),
+    Wrong("no encoder for altered videos", NEW, r"this PyAV has no ffv1 encoder; .*: reinstall its wheel: make install", make=no_codec("ffv1")),
     Wrong("full disk", "stage select --round 0 --force --run-dir {tmp}/disk/run", r".*disk.*: the disk is full; free some space and repeat the same command: what is committed is kept", 1, full_disk),
     Wrong("read-only disk", "stage select --round 0 --force --run-dir {tmp}/disk/run", r".*Read-only file system; make it writable, or choose another --run-dir", 1, read_only_disk),
     Wrong("new run on a read-only disk", f"{RUN} --run-dir {{tmp}}/disk/new", r".*Read-only file system; make it writable, or choose another --run-dir", 1, read_only_disk),

@@ -21,8 +21,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from storage.frames import read_frames
 from storage.records import Rollout
-from storage.video import pixel_limits, read_video
+from storage.video import pixel_limits
 from trainer.positions import mrope_positions
 
 
@@ -59,7 +60,7 @@ def encode_group(
     Raises ParityError naming the sample if the tokens, or the number of placeholders and features, differ.
     """
     first = rollouts[0]
-    video = read_video(locate(first.video_path), len(first.frame_indices), first.max_pixels)
+    video = read_frames(locate(first.video_path), len(first.frame_indices), first.max_pixels, first.alteration)
     if not np.array_equal(video.indices, first.frame_indices):
         raise ParityError(
             f"sample {first.sample_id}: frames {video.indices} were read, the engine saw {first.frame_indices}"

@@ -1,4 +1,4 @@
-"""`deepvideo prune`: removes old checkpoints and noised videos, keeps every table."""
+"""`deepvideo prune`: removes old checkpoints and altered videos, keeps every table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def prune(
     run_dir: RunDir = "runs/demo",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
 ) -> None:
-    """Remove checkpoints, optimiser states and noised videos of old rounds; tables and what `run` needs are kept."""
+    """Remove checkpoints, optimiser states and altered videos of old rounds; tables and what `run` needs are kept."""
     from flows.prune import Item, carry_out, plan
     from flows.tables import narrow
     from storage.files import Files

@@ -70,7 +70,7 @@ def _evenly(rounds: list[int]) -> list[int]:
 DIFFICULTY = Chart(
     "Difficulty",
     "How many samples of each round are how hard against the replay window, by what is done to them: hard ones get a "
-    "hint, easy ones a noised video, the others stay as they are. The first round has no window yet.",
+    "hint or a cue, easy ones noise or masked frames, the others stay as they are. The first round has no window yet.",
     COUNTS.format(where=""),
     _ridgeline,
     size=(5.4, 3.6),

@@ -9,18 +9,21 @@ from typing import Any
 import cv2
 import numpy as np
 
+from flows.alteration_text import alteration_text
 from flows.config import stored_config
 from stages.config import VideoConfig
+from storage.frames import read_frames
 from storage.query import query
+from storage.records import Alteration
 from storage.run import Run
 from storage.samples import local_path
-from storage.video import VideoError, read_video, uniform_indices
+from storage.video import VideoError, uniform_indices
 
 FRAMES, FRAME_HEIGHT, GAP = 8, 72, 3
 SQL = """
-select a.kind, a.round_index, a.sample_id, a.level, a.realised_sigma, s.video_path as clean, a.video_path as shown
+select a.*, s.video_path as clean
 from augmentations a join samples s using (sample_id)
-where a.kind <> 'none' and a.video_sha256 <> s.video_sha256
+where a.kind in ('noise', 'mask', 'cue')
 qualify row_number() over (
     partition by a.kind, least(floor(a.level * 3), 2) order by a.round_index desc, a.sample_id
 ) = 1
@@ -44,17 +47,19 @@ def strips(run: Run) -> list[Strip]:
 
 
 def _strip(run: Run, video: VideoConfig, row: dict[str, Any]) -> Strip:
-    sigma = "" if row["realised_sigma"] is None else f", sigma {row['realised_sigma']:.1f} of 255"
-    title = f"{row['sample_id']} in round {row['round_index']}: {row['kind']}, level {row['level']:.2f}{sigma}"
+    title = f"{row['sample_id']} in round {row['round_index']}: {alteration_text(row)}"
+    arrays = {name: np.array(row[name], np.int64) for name in ("masked_frames", "marked_frames")}
+    alteration = Alteration(row["noise_sigma"], row["noise_seed"], **arrays, altered_on_read=row["altered_on_read"])
     try:
-        return Strip(title, _picture(run, video, row["clean"]), _picture(run, video, row["shown"]))
+        clean = _picture(run, video, row["clean"], Alteration())
+        return Strip(title, clean, _picture(run, video, row["video_path"], alteration))
     except (VideoError, OSError) as error:
         return Strip(title, problem=str(error))
 
 
-def _picture(run: Run, video: VideoConfig, path: str) -> str:
+def _picture(run: Run, video: VideoConfig, path: str, alteration: Alteration) -> str:
     """The frames of a video as the model is shown them, side by side, as a JPEG in a URL."""
-    frames = read_video(local_path(run.files, path), video.num_frames, video.max_pixels).frames
+    frames = read_frames(local_path(run.files, path), video.num_frames, video.max_pixels, alteration).frames
     frames = frames[uniform_indices(len(frames), FRAMES)]
     width = max(1, round(FRAME_HEIGHT * frames.shape[2] / frames.shape[1]))
     small = [cv2.resize(frame, (width, FRAME_HEIGHT), interpolation=cv2.INTER_AREA) for frame in frames]

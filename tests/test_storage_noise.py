@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from stages.noise import add_noise, noise_seed, realised_sigma
+from storage.noise import add_noise, noise_seed, realised_sigma
 from storage.video import read_video, write_video
 
 GREY = np.full((8, 96, 96, 3), 128, np.uint8)

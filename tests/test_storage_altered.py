@@ -1,4 +1,4 @@
-"""Noised videos: lossless, named by their content, written once, nothing left beside them."""
+"""Altered videos: lossless, named by their content, written once, nothing left beside them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from storage import layout
+from storage.altered import store_video
 from storage.digest import sha256_bytes, sha256_file
 from storage.files import Files
-from storage.noised import store_video
 from storage.video import VideoError, read_video
 
 

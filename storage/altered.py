@@ -1,4 +1,4 @@
-"""Noised videos: lossless, named by their content, written once."""
+"""Altered videos: lossless, named by their content, written once."""
 
 from __future__ import annotations
 

@@ -1,0 +1,141 @@
+"""Stage `augment`, what changes the video: noise or masked frames for easy samples, cues for hard ones (METHOD.md
+section 5).
+
+An alteration is decided for the frames that the model is shown, at the size it is shown them; `storage/frames.py`
+applies it. Our departures from arXiv:2506.07464: a cue goes only to samples that do not ask for their spans
+(`temporal_grounding`), to which it would show the answer; it has no strength, the level only says that it is given.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from stages.augment import has_control
+from stages.config import AugmentConfig
+from stages.rollout import Query, Scene, read_videos
+from storage.digest import derive_seed
+from storage.frames import alter, read_frames
+from storage.noise import noise_seed, realised_sigma
+from storage.records import Alteration, Augmentation, Difficulty, Dropped, Kind, Sample
+from storage.video import Video
+
+StoreVideo = Callable[[np.ndarray, float], tuple[str, str]]
+"""Keeps frames with their rate and returns their path and SHA-256."""
+
+
+def make_harder(
+    sample: Sample, difficulty: Difficulty, config: AugmentConfig, scene: Scene, store: StoreVideo
+) -> Augmentation | Dropped:
+    """The noised or masked version of an easy sample; dropped if its video cannot be read.
+
+    Kind `none` with the reason where no frame is to be masked: the level is low, or the video has one frame.
+    """
+    video = _shown(sample, difficulty, scene)
+    if isinstance(video, Dropped):
+        return video
+    if config.increasing == "noise":
+        seed = noise_seed(scene.seed, scene.round_index, sample.sample_id)
+        noise = Alteration(noise_sigma=difficulty.level * config.max_noise_sigma, noise_seed=seed)
+        return _altered(sample, difficulty, "noise", noise, video, config, scene, store)
+    seed = derive_seed(scene.seed, scene.round_index, "mask", sample.sample_id)
+    masked = frames_to_mask(len(video.frames), difficulty.level * config.max_mask_share, seed)
+    if len(masked) == 0:
+        return _row(sample, difficulty, "none", scene, reason="no_frame_to_mask")
+    return _altered(sample, difficulty, "mask", Alteration(masked_frames=masked), video, config, scene, store)
+
+
+def cue(
+    sample: Sample, difficulty: Difficulty, config: AugmentConfig, scene: Scene, store: StoreVideo
+) -> Augmentation | Dropped | None:
+    """The version of a hard sample that points to its spans; dropped if its video cannot be read.
+
+    None for a sample that gets a hint instead: cues are off, it has no spans, its answer *is* the spans, or they hold
+    none or all of the shown frames, so that pointing to them says nothing.
+    """
+    if config.decreasing != "cue" or not sample.spans or sample.problem_type == "temporal_grounding":
+        return None
+    video = _shown(sample, difficulty, scene)
+    if isinstance(video, Dropped):
+        return video
+    inside = frames_inside(video.times, sample.spans)
+    if inside.all() or not inside.any():
+        return None
+    if config.cue == "keep":
+        alteration = Alteration(masked_frames=np.flatnonzero(~inside))
+    else:
+        alteration = Alteration(marked_frames=np.flatnonzero(inside))
+    return _altered(sample, difficulty, "cue", alteration, video, config, scene, store)
+
+
+def frames_to_mask(num_frames: int, share: float, seed: int) -> np.ndarray:
+    """int64, ascending: `share` (0 to 1) of the positions 0..num_frames-1, drawn without replacement; not all."""
+    count = min(round(share * num_frames), num_frames - 1)
+    positions: np.ndarray = np.random.default_rng(seed).choice(num_frames, count, replace=False)
+    return np.sort(positions)
+
+
+def frames_inside(times: np.ndarray, spans: tuple[tuple[float, float], ...]) -> np.ndarray:
+    """bool [T]: which frames lie in a span, ends included. Seconds; spans count from the first frame."""
+    since = times - times[0]
+    inside = np.zeros(len(times), bool)
+    for start, end in spans:
+        inside |= (start <= since) & (since <= end)
+    return inside
+
+
+def _shown(sample: Sample, difficulty: Difficulty, scene: Scene) -> Video | Dropped:
+    query = Query(sample, "original", difficulty.group_index, sample.video_path, sample.video_sha256)
+    _, videos, dropped = read_videos([query], scene)
+    return dropped[0] if dropped else videos[0]
+
+
+def _altered(
+    sample: Sample,
+    difficulty: Difficulty,
+    kind: Kind,
+    alteration: Alteration,
+    video: Video,
+    config: AugmentConfig,
+    scene: Scene,
+    store: StoreVideo,
+) -> Augmentation:
+    alteration = dataclasses.replace(alteration, altered_on_read=config.storage == "seed")
+    row = _row(sample, difficulty, kind, scene, alteration=alteration, control=has_control(sample, config, scene))
+    if config.storage == "video":
+        rate = video.fps * len(video.frames) / video.num_file_frames
+        path, sha256 = store(alter(video.frames, alteration), rate)
+        row = dataclasses.replace(row, video_path=path, video_sha256=sha256)
+    if kind != "noise":
+        return row
+    read = read_frames(scene.locate(row.video_path), scene.video.num_frames, scene.video.max_pixels, alteration)
+    return dataclasses.replace(row, realised_sigma=realised_sigma(video.frames, read.frames))
+
+
+def _row(
+    sample: Sample,
+    difficulty: Difficulty,
+    kind: Kind,
+    scene: Scene,
+    *,
+    reason: str = "",
+    alteration: Alteration | None = None,
+    control: bool = False,
+) -> Augmentation:
+    return Augmentation(
+        run_id=scene.run_id,
+        round_index=scene.round_index,
+        sample_id=sample.sample_id,
+        kind=kind,
+        level=difficulty.level,
+        reason=reason,
+        alteration=alteration or Alteration(),
+        realised_sigma=None,
+        video_path=sample.video_path,
+        video_sha256=sample.video_sha256 or "",
+        hint="",
+        hint_fraction=None,
+        control=control,
+    )

@@ -1,0 +1,34 @@
+"""The frames a model is shown: read by one function, for the engine, the trainer and whoever looks at them."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from storage.mark import mark_frames
+from storage.mask import mask_frames
+from storage.noise import add_noise
+from storage.records import Alteration
+from storage.video import Video, read_video
+
+
+def read_frames(path: str | Path, num_frames: int, max_pixels: int, alteration: Alteration) -> Video:
+    """`read_video` of the file that a record names, altered where the record says that this is left to the reader.
+
+    The frames are the same bytes either way, with the same OpenCV. Raises VideoError for a video that cannot be used.
+    """
+    video = read_video(path, num_frames, max_pixels)
+    return dataclasses.replace(video, frames=alter(video.frames, alteration)) if alteration.altered_on_read else video
+
+
+def alter(frames: np.ndarray, alteration: Alteration) -> np.ndarray:
+    """uint8 `[T, H, W, 3]`: `frames` with noise, then with black frames, then with borders, as `alteration` says."""
+    if alteration.noise_sigma is not None and alteration.noise_seed is not None:
+        frames = add_noise(frames, alteration.noise_sigma, alteration.noise_seed)
+    if len(alteration.masked_frames):
+        frames = mask_frames(frames, alteration.masked_frames)
+    if len(alteration.marked_frames):
+        frames = mark_frames(frames, alteration.marked_frames)
+    return frames

@@ -1,0 +1,201 @@
+"""What is done to a sample's video: decided here, recorded, and the same bytes whether kept as a file or as a seed."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flows.config import load_config
+from stages.alterations import cue, frames_inside, frames_to_mask, make_harder
+from stages.config import AugmentConfig
+from stages.deterministic_engine import DeterministicEngine
+from stages.rollout import Scene
+from storage.altered import store_video
+from storage.datasets import shapes
+from storage.digest import sha256_file
+from storage.files import Files
+from storage.frames import read_frames
+from storage.mark import mark_frames
+from storage.mask import mask_frames
+from storage.noise import add_noise
+from storage.records import Difficulty, Dropped
+from storage.samples import local_path
+from storage.schema import to_table
+from storage.video import read_video, write_video
+from trainer.policy import load_processor
+
+SPANS = ((0.5, 1.0),)
+KINDS = {
+    "noise": {"increasing": "noise"},
+    "mask": {"increasing": "mask"},
+    "mark": {"decreasing": "cue", "cue": "mark"},
+    "keep": {"decreasing": "cue", "cue": "keep"},
+}
+
+
+@pytest.fixture(scope="module")
+def clean_samples(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data")
+    shapes.generate(root, seed=7, num_train=12, num_validation=0)
+    return shapes.load(root)
+
+
+@pytest.fixture
+def world(tmp_path, checkpoint, clean_samples):
+    config, files = load_config("tiny"), Files(tmp_path / "run")
+    engine = DeterministicEngine(config.video, checkpoint)
+    locate = lambda path: local_path(files, path)  # noqa: E731
+    scene = Scene("run", 1, "augment", 0, 1, engine, load_processor(checkpoint), config.video, config.rewards, locate)
+    sample = next(sample for sample in clean_samples if sample.problem_type != "temporal_grounding")
+    return scene, files, replace(sample, spans=SPANS, video_sha256=sha256_file(sample.video_path))
+
+
+def level_of(sample, level):
+    return Difficulty("run", 1, 5, sample.sample_id, 0.5, 0.5, 9, 0.3, "easy", level)
+
+
+def altered(world, kind, storage="video", level=0.8, **changes):
+    scene, files, sample = world
+    sample = replace(sample, **changes)
+    config = AugmentConfig(storage=storage, **KINDS[kind])
+    work = make_harder if kind in ("noise", "mask") else cue
+    return work(sample, level_of(sample, level), config, scene, lambda frames, fps: store_video(files, frames, fps))
+
+
+def clean(world):
+    scene, _, sample = world
+    return read_video(sample.video_path, scene.video.num_frames, scene.video.max_pixels)
+
+
+def shown(world, row):
+    """The frames that the row alone leads to."""
+    video = world[0].video
+    return read_frames(world[0].locate(row.video_path), video.num_frames, video.max_pixels, row.alteration)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_frames_are_the_same_bytes_from_a_file_and_from_a_seed(world, kind):
+    before = clean(world).frames
+    file, seed = (altered(world, kind, storage) for storage in ("video", "seed"))
+    a, b = shown(world, file), shown(world, seed)
+    assert a.frames.tobytes() == b.frames.tobytes()
+    assert a.frames.shape == b.frames.shape == before.shape
+    assert not np.array_equal(a.frames, before)
+    rates = [len(v.indices) / v.num_file_frames * v.fps for v in (a, b)]
+    assert rates[0] == rates[1]  # the sampled rate, from which the model's time positions come
+    assert (file.realised_sigma, file.kind, file.level) == (seed.realised_sigma, seed.kind, seed.level)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_seed_writes_no_file_and_names_the_original(world, kind):
+    _, files, sample = world
+    seed = altered(world, kind, "seed")
+    assert (seed.video_path, seed.video_sha256) == (sample.video_path, sample.video_sha256)
+    assert seed.alteration.altered_on_read
+    assert not files.walk("videos")
+    file = altered(world, kind, "video")
+    assert list(files.walk("videos")) == [file.video_path]
+    assert file.video_sha256 == sha256_file(files.local(file.video_path))
+    assert not file.alteration.altered_on_read
+
+
+@pytest.mark.parametrize("storage", ["video", "seed"])
+def test_noise_is_what_was_asked_for(world, storage):
+    row = altered(world, "noise", storage, level=0.2)
+    assert (row.kind, row.alteration.noise_sigma) == ("noise", pytest.approx(20.0))
+    expected = add_noise(clean(world).frames, row.alteration.noise_sigma, row.alteration.noise_seed)
+    assert np.array_equal(shown(world, row).frames, expected)
+    assert row.realised_sigma == pytest.approx(20.0, rel=0.05)
+
+
+@pytest.mark.parametrize(("level", "count"), [(1.0, 6), (0.8, 5), (0.5, 3)])
+def test_masked_frames_are_black_and_the_others_untouched(world, level, count):
+    row = altered(world, "mask", level=level)  # round(level * 0.75 * 8 frames)
+    masked = row.alteration.masked_frames
+    assert (row.kind, len(set(masked.tolist())), masked.dtype) == ("mask", count, np.int64)
+    frames, before = shown(world, row).frames, clean(world).frames
+    assert np.array_equal(frames, mask_frames(before, masked))
+    assert not frames[masked].any()
+    rest = np.setdiff1d(np.arange(len(frames)), masked)
+    assert np.array_equal(frames[rest], before[rest])
+    assert row.realised_sigma is None
+
+
+def test_a_cue_points_to_the_frames_inside_the_spans(world):
+    times = clean(world).times
+    inside = np.flatnonzero((times >= 0.5) & (times <= 1.0))
+    assert 0 < len(inside) < len(times)
+    mark, keep = altered(world, "mark"), altered(world, "keep")
+    assert mark.kind == keep.kind == "cue"
+    assert (mark.alteration.marked_frames.tolist(), mark.alteration.masked_frames.tolist()) == (inside.tolist(), [])
+    outside = np.setdiff1d(np.arange(len(times)), inside).tolist()
+    assert (keep.alteration.marked_frames.tolist(), keep.alteration.masked_frames.tolist()) == ([], outside)
+    assert np.array_equal(shown(world, mark).frames, mark_frames(clean(world).frames, inside))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"problem_type": "temporal_grounding"},  # the spans are its answer
+        {"spans": ()},
+        {"spans": ((0.01, 0.02),)},  # between two frames
+        {"spans": ((0.0, 99.0),)},  # every frame
+    ],
+)
+def test_a_sample_that_cannot_be_cued_is_left_to_the_hints(world, changes):
+    assert altered(world, "mark", **changes) is None
+    assert altered(world, "keep", **changes) is None
+
+
+def test_spans_end_inclusive_overlap_and_count_from_the_first_frame():
+    times = np.array([1.4, 1.9, 2.4, 2.9])  # as in an MPEG transport stream
+    spans = ((0.0, 0.2), (0.9, 1.0), (0.95, 1.1))
+    assert frames_inside(times, spans).tolist() == [True, False, True, False]
+    assert frames_inside(times - 1.4, ((0.5, 1.0),)).tolist() == [False, True, True, False]
+
+
+@pytest.mark.parametrize("num_frames", [1, 2, 3, 16])
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_one_frame_is_always_left(num_frames, share):
+    masked = frames_to_mask(num_frames, share, 5)
+    assert len(masked) == min(round(share * num_frames), num_frames - 1)
+    assert masked.tolist() == sorted(set(masked.tolist()))
+    assert set(masked.tolist()) <= set(range(num_frames))
+
+
+def test_every_frame_is_masked_as_often_as_the_others():
+    counts = np.zeros(8)
+    for seed in range(2000):
+        counts[frames_to_mask(8, 0.5, seed)] += 1
+    assert counts / 2000 == pytest.approx(np.full(8, 0.5), abs=0.05)
+
+
+def test_where_no_frame_is_to_be_masked_the_row_says_so(world, tmp_path):
+    low = altered(world, "mask", level=0.01)
+    write_video(tmp_path / "one.avi", np.full((1, 60, 60, 3), 128, np.uint8), 4.0, "ffv1")
+    one = altered(world, "mask", level=1.0, video_path=str(tmp_path / "one.avi"), video_sha256=None)
+    for row in (low, one):
+        assert (row.kind, row.reason, row.control) == ("none", "no_frame_to_mask", False)
+        assert not world[1].walk("videos")
+
+
+@pytest.mark.parametrize("kind", ["noise", "mask"])
+def test_chance_depends_on_seed_round_and_sample_alone(world, kind):
+    scene, files, sample = world
+    first = altered(world, kind)
+    assert to_table(type(first), [altered(world, kind)]) == to_table(type(first), [first])
+    others = [
+        altered((replace(scene, round_index=2), files, sample), kind),
+        altered((replace(scene, seed=1), files, sample), kind),
+        altered(world, kind, sample_id="another"),
+    ]
+    assert len({first.video_sha256, *(row.video_sha256 for row in others)}) == 4
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_video_that_cannot_be_read_is_dropped(world, kind, tmp_path):
+    (tmp_path / "broken.mp4").write_text("no video")
+    row = altered(world, kind, video_path=str(tmp_path / "broken.mp4"))
+    assert isinstance(row, Dropped)
+    assert (row.reason, Path(row.detail.split(":")[0]).name) == ("unreadable_video", "broken.mp4")

@@ -1,5 +1,6 @@
 """The whole loop with the paper's ablations and the NoisyRollout mix switched on, and rewards that cannot be stored."""
 
+import numpy as np
 import pytest
 from conftest import call
 from small_run import SMALL, complete_in_child
@@ -127,6 +128,25 @@ def test_advantages_are_over_the_mixed_group(ask):
         assert (row["size"], row["total"], row["var"]) == (4, pytest.approx(0, abs=1e-5), pytest.approx(1, abs=1e-5))
 
 
+def test_the_engine_mismatch_is_of_responses_sampled_on_the_input_they_are_trained_on(ask):
+    rows = ask("""
+        select s.round_index, s.step, s.engine_mismatch_mean as mean, s.engine_mismatch_max as most,
+            c.engine_logprobs, o.old_logps, c.pass, count(distinct c.pass) over (partition by c.round_index, c.position,
+            s.step) = 2 as mixed
+        from train_steps s join train_rollouts t using (round_index, step)
+        join curated c using (round_index, group_id, rollout_index)
+        join old_logprobs o using (round_index, group_id, rollout_index)""")
+    steps = {}
+    for row in rows:
+        if not (row["mixed"] and row["pass"] == "augmented"):
+            found = np.abs(np.subtract(row["engine_logprobs"], row["old_logps"], dtype=np.float32))
+            steps.setdefault((row["round_index"], row["step"], row["mean"], row["most"]), []).append(found)
+    assert len(steps) == ask("select count(*) as n from train_steps")[0]["n"]
+    for (_, _, mean, most), found in steps.items():
+        assert mean == pytest.approx(np.concatenate(found).mean(), rel=1e-5)
+        assert most == pytest.approx(np.concatenate(found).max(), rel=1e-5)
+
+
 def test_rounds_count_the_mixed_groups_once(ask):
     for row in ask("from rounds"):
         r = row["round_index"]
@@ -150,6 +170,13 @@ def test_a_trace_shows_both_halves_and_the_constant(capfd, ablations, ask):
     assert all(f"{name} {i} " in out for name in ("original", "augmented") for i in (0, 1))
     (beyond,) = ask("select sample_id from augmentations where reason = 'share' order by all limit 1")
     assert "augment.max_share" in call(capfd, "trace", beyond["sample_id"], "--run-dir", ablations)[1]
+
+
+def test_a_round_with_mixed_groups_is_replayed_verified_and_reported(capfd, ablations):
+    code, out, _ = call(capfd, "replay", "--round", 1, "--step", 1, "--run-dir", ablations)
+    assert code == 0, out
+    assert call(capfd, "verify", "--run-dir", ablations)[0] == 0
+    assert call(capfd, "report", "--run-dir", ablations)[0] == 0
 
 
 def test_a_reward_that_overflows_stops_its_stage_and_names_the_sample(tmp_path, console):

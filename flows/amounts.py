@@ -1,7 +1,7 @@
 """How much a stage does at most, told from the settings alone: responses, tokens, optimiser steps, bytes on disk.
 
-Upper bounds: every sample is augmented from the second round on (in the first there is no window to compare with),
-every group is trained on, every response is as long as it may be. Bytes of tables and videos are estimates.
+Upper bounds: as many samples are augmented as may be (none in the first round, if there is no window to compare with
+yet), every group is trained on, every response is as long as it may be. Bytes of tables and videos are estimates.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from safetensors import safe_open
 
 from flows.config import RunConfig
+from stages.share import num_within
 from storage.errors import UserError
 
 FLOAT_BYTES = 4
@@ -73,7 +74,9 @@ def stage_amounts(config: RunConfig, size: PolicySize, stage: str, round_index: 
     """What one stage of one round does, at most."""
     samples, group, longest = config.select.samples_per_round, config.rollout.group_size, config.rollout.max_new_tokens
     augment = config.augment
-    augmented = samples if round_index and (augment.increasing, augment.decreasing) != ("off", "off") else 0
+    compared = round_index > 0 or config.difficulty.reference == "absolute"
+    augments = compared and (augment.increasing, augment.decreasing) != ("off", "off")
+    augmented = num_within(samples, augment.max_share) if augments else 0
     response_bytes = ROW_BYTES + TOKEN_BYTES * longest
     if stage == "select":
         return Amounts(samples=samples)

@@ -79,6 +79,11 @@ class RunConfig(Config):
                 f"select.samples_per_round is {selected}, data.num_train {self.data.num_train}: "
                 "a round holds each sample at most once; ask for fewer, or for more data"
             )
+        if self.curate.noisy_rollout and self.rollout.group_size % 2:
+            raise ValueError(
+                f"rollout.group_size is {self.rollout.group_size}, curate.noisy_rollout true: "
+                "its groups are half clean, half noisy; give an even size"
+            )
         for name, tokens in (("rollout", self.rollout.max_new_tokens), ("evaluate", self.evaluate.max_new_tokens)):
             if tokens >= longest:
                 raise ValueError(

@@ -16,12 +16,13 @@ from flows.session import Session
 from flows.stage_specs import window_rounds
 from flows.terminal import log_folder
 from stages.alterations import cue, make_harder
-from stages.augment import add_hints
+from stages.augment import add_hints, left_out
 from stages.curate import curate
 from stages.difficulty import difficulty_record
 from stages.evaluate import evaluate
 from stages.rollout import Query, roll_out
 from stages.select import select
+from stages.share import within_share
 from storage.altered import store_video
 from storage.difficulty import difficulty
 from storage.groups import group_rewards
@@ -62,6 +63,13 @@ def run_difficulty(session: Session, r: int, attempt: Attempt, progress: Progres
     config, run = session.config, session.run
     manifests = [run.ledger.current(address(i, "rollout")) for i in [*window_rounds(config, r), r]]
     groups = group_rewards(run.files, [m for m in manifests if m is not None])
+    found = difficulty(
+        groups,
+        round_index=r,
+        window_size=config.difficulty.window_size,
+        window_unit=config.difficulty.window_unit,
+        absolute_reward=config.difficulty.absolute_reward if config.difficulty.reference == "absolute" else None,
+    )
     index = dict(zip(groups["sample_id"].to_pylist(), groups["group_index"].to_pylist(), strict=True))
     rows = [
         difficulty_record(
@@ -71,7 +79,7 @@ def run_difficulty(session: Session, r: int, attempt: Attempt, progress: Progres
             group_index=index[row["sample_id"]],
             config=config.difficulty,
         )
-        for row in difficulty(groups, round_index=r, window_size=config.difficulty.window_size).to_pylist()
+        for row in found.to_pylist()
     ]
     attempt.write(0, {"difficulty": rows})
     return 1
@@ -85,6 +93,7 @@ def run_augment(session: Session, r: int, attempt: Attempt, progress: Progress) 
     todo = [row for row in rows if row.label in labels]
     if not todo:
         return 0
+    within = within_share(todo, config.max_share, len(rows))
     scene = session.scene("augment", r)
 
     def store(frames: np.ndarray, fps: float) -> tuple[str, str]:
@@ -92,9 +101,12 @@ def run_augment(session: Session, r: int, attempt: Attempt, progress: Progress) 
 
     def work(chunk: Sequence[Difficulty]) -> dict[str, list[Any]]:
         altered: list[Augmentation | Dropped] = []
-        to_hint: list[tuple[Sample, Difficulty]] = []
+        to_hint, beyond = list[tuple[Sample, Difficulty]](), list[tuple[Sample, Difficulty]]()
         for row in chunk:
             sample = session.samples[row.sample_id]
+            if row.sample_id not in within:
+                beyond.append((sample, row))
+                continue
             found = (make_harder if row.label == "easy" else cue)(sample, row, config, scene, store)
             if found is None:
                 to_hint.append((sample, row))
@@ -102,6 +114,7 @@ def run_augment(session: Session, r: int, attempt: Attempt, progress: Progress) 
                 altered.append(found)
         hinted, traces, dropped = add_hints(to_hint, config, session.config.rollout, scene)
         augmented = [row for row in altered if isinstance(row, Augmentation)] + hinted
+        augmented += left_out(beyond, config, scene)
         dropped += [row for row in altered if isinstance(row, Dropped)]
         return {"augmentations": augmented, "hint_traces": traces, "dropped": dropped}
 
@@ -130,9 +143,10 @@ def run_curate(session: Session, r: int, attempt: Attempt, progress: Progress) -
         _read(session, Rollout, "rollouts", address(r, stage)) for stage in ("rollout", "rollout_augmented")
     )
     run_id, seed = session.run.identity.run_id, session.config.seed
-    groups, dropped = curate(rollouts, run_id=run_id, seed=seed, round_index=r)
+    config = session.config.curate
+    groups, dropped = curate(rollouts, run_id=run_id, seed=seed, round_index=r, noisy_rollout=config.noisy_rollout)
     attempt.write(0, {"dropped": dropped})
-    size = session.config.curate.shard_size
+    size = config.shard_size
     for i, start in enumerate(range(0, len(groups), size)):
         attempt.write(i + 1, {"curated": [row for group in groups[start : start + size] for row in group]})
     return 1 + -(-len(groups) // size)

@@ -31,11 +31,15 @@ def policy_address(round_index: int) -> str:
 
 
 def window_rounds(config: RunConfig, round_index: int) -> range:
-    """The earlier rounds that can hold the last `window_size` groups; a round has at most `samples_per_round`.
+    """The earlier rounds that can hold the replay window; none with an absolute reference.
 
-    One round more than a full window needs, because dropped samples leave rounds short.
+    Of a window of samples one round more than a full one needs, because dropped samples leave rounds short.
     """
-    needed = -(-config.difficulty.window_size // config.select.samples_per_round) + 1
+    if config.difficulty.reference == "absolute":
+        return range(round_index, round_index)
+    needed = config.difficulty.window_size
+    if config.difficulty.window_unit == "samples":
+        needed = -(-needed // config.select.samples_per_round) + 1
     return range(max(0, round_index - needed), round_index)
 
 

@@ -20,6 +20,7 @@ LABEL_STYLES = {"hard": "red", "easy": "green", "kept": "dim"}
 REASONS = {
     "no_correct_trace": "no trace had the right answer",
     "no_frame_to_mask": "its level, or its one frame, leaves none to mask",
+    "share": "others of the round were harder or easier, and augment.max_share left no room",
 }
 MAX_STEPS = 4
 
@@ -62,7 +63,10 @@ def _lines(life: Life, r: int) -> Iterator[tuple[str, str]]:
         label = f"[{LABEL_STYLES[row['label']]}]{row['label']}[/]"
         window = "no earlier groups to compare with"
         if row["window_reward"] is not None:
-            window = f"window {row['window_reward']:.3f} ({row['window_groups']} groups) - own {row['mean_reward']:.3f}"
+            reference = f"window {row['window_reward']:.3f} ({row['window_groups']} groups)"
+            if not row["window_groups"]:
+                reference = f"constant {row['window_reward']:.3f}"
+            window = f"{reference} - own {row['mean_reward']:.3f}"
         yield "difficulty", f"[bold]{row['difficulty']:+.3f}[/] {label}, level {row['level']:.2f}; {window}"
     yield "augment", _augmentation(life, r)
     for row in life.of_round("dropped", r):
@@ -91,11 +95,12 @@ def _training(rows: list[Row], console: Console) -> None:
         return
     steps = sorted({row["step"] for row in rows})
     shown = steps if len(steps) <= MAX_STEPS else [steps[0], *steps[-MAX_STEPS + 1 :]]
-    by_place: dict[int, dict[int, Row]] = {}
+    by_place: dict[tuple[str, int], dict[int, Row]] = {}
     for row in rows:
-        by_place.setdefault(row["rollout_index"], {})[row["step"]] = row
-    first = rows[0]
-    _line("trained", f"{first['pass']} group, place {first['position']}, steps {', '.join(map(str, steps))}", console)
+        by_place.setdefault((row["pass"], row["rollout_index"]), {})[row["step"]] = row
+    passes = sorted({row["pass"] for row in rows}, reverse=True)  # two in a group that is half clean, half noisy
+    group, place = " and ".join(passes), rows[0]["position"]
+    _line("trained", f"{group} group, place {place}, steps {', '.join(map(str, steps))}", console)
     table = narrow(None)
     for name in (
         "response",
@@ -106,11 +111,11 @@ def _training(rows: list[Row], console: Console) -> None:
         *(f"change at\nstep {s}" for s in shown),
     ):
         table.add_column(name, justify="left" if name == "answer" else "right", no_wrap=name != "answer")
-    for index, cells in sorted(by_place.items()):
+    for (name, index), cells in sorted(by_place.items(), key=lambda item: (passes.index(item[0][0]), item[0][1])):
         row = cells[steps[0]]
         values = [f"{row['reward']:.2f}", f"{row['advantage']:+.3f}", f"{row['old_logp']:.3f}"]
         changes = [f"{cells[s]['policy_logp'] - cells[s]['old_logp']:+.4f}" if s in cells else "" for s in shown]
-        table.add_row(str(index), escape(row["answer"]), *values, *changes)
+        table.add_row(str(index) if len(passes) == 1 else f"{name} {index}", escape(row["answer"]), *values, *changes)
     console.print(Padding(table, (0, 0, 0, 2)))
 
 

@@ -48,6 +48,11 @@ def add_hints(
     return augmentations, traces, dropped
 
 
+def left_out(items: Sequence[tuple[Sample, Difficulty]], config: AugmentConfig, scene: Scene) -> list[Augmentation]:
+    """The rows of the samples that `max_share` leaves as they are: kind none, reason `share`."""
+    return [_hinted(sample, difficulty, Hint("", 0.0, "share"), config, scene) for sample, difficulty in items]
+
+
 def has_control(sample: Sample, config: AugmentConfig, scene: Scene) -> bool:
     """Whether the original input is sampled once more: a seeded share `control_fraction` of the augmented samples."""
     draw = derive_seed(scene.seed, scene.round_index, "control", sample.sample_id) / 2**31

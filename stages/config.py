@@ -86,14 +86,35 @@ class RewardsConfig(Config):
 class DifficultyConfig(Config):
     """Eq. 9 and the level that an augmentation takes from it."""
 
+    reference: Literal["relative", "absolute"] = "relative"
+    """What a group's mean reward is compared with: `relative`, the mean of the replay window; `absolute`, a constant,
+    in the first round too (paper, Table 6)."""
+    absolute_reward: Share = 0.5
+    """That constant, of rewards divided by their maximum. Ours: the paper gives none."""
+    window_unit: Literal["samples", "rounds"] = "samples"
+    """What `window_size` counts: original groups, whatever round they are of, or whole rounds."""
     window_size: Annotated[int, Field(ge=1)] = 100
-    """Original groups of earlier rounds in the replay buffer, W (paper: 100)."""
+    """Original groups (or rounds) before this round in the replay buffer, W (paper: 100)."""
+    scaling: Literal["adaptive", "fixed"] = "adaptive"
+    """`adaptive`: the level grows with |delta_R|, by `scale`, `max_level` and `min_level`; `fixed`: every sample off
+    the reference has the level `fixed_level`, however far off it is (paper, Table 8)."""
+    fixed_level: Share = 0.5
+    """That level. Ours: the paper gives none."""
     scale: Positive = 0.5
     """|delta_R| (of rewards divided by their maximum) that gives the highest level. Ours: the paper gives none."""
     max_level: Share = 1.0
-    """Ceiling of the level."""
+    """Ceiling of an adaptive level."""
     min_level: Share = 0.5
-    """A sample whose level is below this is kept as it is. Ours: the paper gives none."""
+    """A sample whose adaptive level is below this is kept as it is. Ours: the paper gives none."""
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.scaling == "adaptive" and self.min_level > self.max_level:
+            raise ValueError(
+                f"min_level is {self.min_level}, max_level {self.max_level}: no level is between them; "
+                "to augment nothing, switch both directions of augment off"
+            )
+        return self
 
 
 class AugmentConfig(Config):
@@ -120,6 +141,8 @@ class AugmentConfig(Config):
     """Trajectories sampled from the ground-truth-guided prompt, of which the best becomes the hint."""
     control_fraction: Share = 0.1
     """Share of the augmented samples whose original input is sampled once more, to measure the effect."""
+    max_share: Share = 1.0
+    """At most this share of a round's rolled-out samples is augmented, those with the largest |delta_R| first."""
     shard_size: Annotated[int, Field(ge=1)] = 32
     """Samples a committed shard."""
 
@@ -127,6 +150,9 @@ class AugmentConfig(Config):
 class CurateConfig(Config):
     """What the trainer reads."""
 
+    noisy_rollout: bool = False
+    """Train samples whose video was altered on clean input, with a group of which one half was sampled on the clean
+    video and the other on the altered one (NoisyRollout, arXiv:2504.13055); needs an even `rollout.group_size`."""
     shard_size: Annotated[int, Field(ge=1)] = 64
     """Groups a training shard."""
 

@@ -5,17 +5,23 @@ from __future__ import annotations
 from stages.config import DifficultyConfig
 from storage.records import Difficulty, Label
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 
 
 def level(delta: float, config: DifficultyConfig) -> float:
-    """clip(|delta_R| / scale, 0, 1) * max_level, METHOD.md section 5; `delta` of rewards divided by their maximum."""
+    """clip(|delta_R| / scale, 0, 1) * max_level, METHOD.md section 5; `delta` of rewards divided by their maximum.
+
+    With a fixed scaling `fixed_level` for every delta but zero, which has no direction (arXiv:2506.07464, Table 8).
+    """
+    if config.scaling == "fixed":
+        return config.fixed_level if delta else 0.0
     return min(abs(delta) / config.scale, 1.0) * config.max_level
 
 
 def label(delta: float, config: DifficultyConfig) -> Label:
-    """Hard above zero, easy below (arXiv:2506.07464, Eq. 9); kept where the level is zero or below `min_level`."""
-    if delta == 0.0 or level(delta, config) < config.min_level:
+    """Hard above zero, easy below (arXiv:2506.07464, Eq. 9); kept at level zero, or below `min_level` if adaptive."""
+    found = level(delta, config)
+    if found == 0.0 or (config.scaling == "adaptive" and found < config.min_level):
         return "kept"
     return "hard" if delta > 0 else "easy"
 

@@ -116,7 +116,11 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True)
 class Difficulty:
-    """Eq. 9 of one sample; rewards are divided by their problem type's maximum (0 to 1)."""
+    """Eq. 9 of one sample; rewards are divided by their problem type's maximum (0 to 1).
+
+    window_reward: what the sample is compared with: the mean of the window's `window_groups` groups, None while there
+    are none; with an absolute reference the constant, and `window_groups` is 0.
+    """
 
     run_id: str
     round_index: int
@@ -181,7 +185,11 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Curated:
-    """A rollout to train on; `position` is its group's place in the round's training order."""
+    """A rollout to train on; `position` is its group's place in the round's training order.
+
+    The rows of one position are one group: the rollouts of one `group_id`, or with `curate.noisy_rollout` the halves of
+    two, whose noisy rows then hold the clean input. (group_id, rollout_index) is the row of `rollouts` it comes from.
+    """
 
     position: int
     rollout: Rollout
@@ -204,7 +212,8 @@ class TrainStep:
     """One optimiser step. rho is the sequence log-ratio to the old policy; gradient norm is before clipping.
 
     update_index: pass over the batch, from 0. effective_beta: beta s / (2 |y|), METHOD.md section 2.
-    engine_mismatch: |engine - trainer| log-prob of the old policy per response token, mean and max.
+    engine_mismatch: |engine - trainer| log-prob of the old policy per response token, mean and max; of the responses
+    that were sampled on the input they are trained on.
     """
 
     run_id: str

@@ -47,6 +47,10 @@ _LISTS = {
     "old_logps": pa.list_(pa.float32()),
     "ref_logps": pa.list_(pa.float32()),
 }
+_FINITE = (
+    "reward", "reward_format", "reward_accuracy", "reward_iou", "max_reward",
+    "mean_reward", "window_reward", "difficulty", "level",
+)  # fmt: skip
 
 R = TypeVar("R")
 
@@ -59,7 +63,8 @@ def schema(record: type) -> pa.Schema:
 def to_table(record: type, rows: Sequence[Any]) -> pa.Table:
     """The Arrow table of records of one class.
 
-    Raises ValueError, with the sample, for a reward or difficulty that is not finite and for None in a required field.
+    Raises ValueError, with the sample, for a reward, difficulty or level that is not finite, and for None in a required
+    field.
     """
     columns = schema(record)
     required = [column.name for column in columns if not column.nullable]
@@ -69,9 +74,12 @@ def to_table(record: type, rows: Sequence[Any]) -> pa.Table:
         for name in required:
             if row[name] is None:  # Arrow would store a missing list as an empty one
                 raise ValueError(f"{where}: {name} is None; only optional fields may be left out")
-        for name in ("reward", "mean_reward", "difficulty"):
-            if name in row and not math.isfinite(row[name]):
-                raise ValueError(f"{where}: {name} is {row[name]}; it must be finite to be stored")
+        for name in _FINITE:
+            value = row.get(name)
+            if value is not None and not math.isfinite(value):
+                raise ValueError(
+                    f"{where}: {name} is {value}; it must be finite to be stored: check the reward and its weights"
+                )
     return pa.table([pa.array([row[f.name] for row in flat], type=f.type) for f in columns], schema=columns)
 
 

@@ -63,7 +63,7 @@ left join groups as after
     on after.round_index = plan.round_index and after.sample_id = plan.sample_id and after.pass = 'augmented';
 
 -- One row a round. vanishing_before: share of original groups whose rewards are all equal. vanishing_after: the same
--- over what the round trains on, augmented groups where there are any and original ones elsewhere.
+-- over the groups made to be trained on, which are in `curated`, one a position, or were dropped for equal rewards.
 create or replace view rounds as
 with scored as (
     select
@@ -74,13 +74,12 @@ with scored as (
         avg(accuracy) as accuracy,
         avg(vanished::int) as vanishing_before
     from groups where pass = 'original' group by round_index
+), made as (
+    select round_index, position, false as vanished from curated group by all
+    union all
+    select round_index, null, true from dropped where stage = 'curate' and reason = 'equal_rewards'
 ), trained as (
-    select round_index, avg(vanished::int) as vanishing_after
-    from (
-        select round_index, vanished from groups
-        where pass in ('original', 'augmented')
-        qualify row_number() over (partition by round_index, sample_id order by pass = 'augmented' desc) = 1
-    ) group by round_index
+    select round_index, avg(vanished::int) as vanishing_after from made group by round_index
 ), labelled as (
     select
         round_index,
@@ -91,7 +90,7 @@ with scored as (
 ), counted as (
     select round_index, count(*) as num_rollouts from rollouts group by round_index
 ), fed as (
-    select round_index, count(distinct group_id) as num_trained from curated group by round_index
+    select round_index, count(*) filter (not vanished) as num_trained from made group by round_index
 ), validated as (
     select round_index, avg(reward_accuracy) as validation_accuracy from evaluations group by round_index
 ), timed as (

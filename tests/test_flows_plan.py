@@ -131,6 +131,18 @@ def test_the_first_round_augments_nothing_and_switches_count(small_config, tmp_p
         assert {name: getattr(total, name) for name in amounts} == amounts
 
 
+def test_an_absolute_reference_augments_in_the_first_round_and_a_share_bounds_it(small_config, tmp_path):
+    plan = make_plan(str(tmp_path), small_config)
+    config = small_config.model_copy(
+        update={
+            "difficulty": small_config.difficulty.model_copy(update={"reference": "absolute"}),
+            "augment": small_config.augment.model_copy(update={"max_share": 0.25}),
+        }
+    )
+    assert stage_amounts(config, plan.size, "augment", 0).traces == 2 * 2  # 2 of 10 samples, 2 traces each
+    assert stage_amounts(config, plan.size, "rollout_augmented", 0).augmented == 2 * 2 * 4
+
+
 @pytest.mark.parametrize(
     ("change", "writes"),
     [

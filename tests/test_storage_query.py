@@ -145,7 +145,7 @@ def evaluation(sample_id: str, accuracy: float, level: str | None = None, iou: f
 def two_rounds(run: Run) -> Run:
     """Round 0 with everything, its rollouts in two shards; round 1 as far as difficulty.
 
-    s1 and s3 are noised, s2 is hinted; s1 and s2 have a control.
+    s1 and s3 are noised, s2 is hinted; s1 and s2 have a control. s3 trains on a group that is half clean, half noisy.
     """
     for r in (0, 1):
         do(run, r, "select", {"selected": [Selected("r", r, i, r, f"s{i}") for i in range(4)]})
@@ -166,7 +166,10 @@ def two_rounds(run: Run) -> Run:
     do(run, 0, "rollout_augmented", {"rollouts": augmented + control})
     kept = [Curated(0, row) for row in group(0, "original", "s0", (0.0, 2.0))]
     kept += [Curated(1, row) for row in group(0, "augmented", "s1", (2.0, 0.0), "noise")]
-    do(run, 0, "curate", {"curated": kept, "dropped": [Dropped("r", 0, "curate", "augmented", "s2", "vanished", "")]})
+    mixed = [group(0, "original", "s3", (1.0, 1.0))[0], group(0, "augmented", "s3", (2.0, 0.0), "noise")[0]]
+    kept += [Curated(2, row) for row in mixed]
+    equal = Dropped("r", 0, "curate", "augmented", "s2", "equal_rewards", "")
+    do(run, 0, "curate", {"curated": kept, "dropped": [equal]})
     do(run, 0, "train", {"train_rollouts": [TrainRollout("r", 0, 0, "0-original-s0", 1, 0.5, -1.0, -0.75)]})
     answers = [evaluation("s0", 1.0, "L1", 0.75), evaluation("s1", 0.0, "L1"), evaluation("s2", 1.0, "L2")]
     do(run, 0, "evaluate", {"evaluations": [*answers, evaluation("s3", 0.0)]})
@@ -229,12 +232,12 @@ def test_rounds_by_hand(done: Run) -> None:
         "mean_reward": 1.0,  # of the means 1, 2, 0, 1
         "accuracy": 0.5,
         "vanishing_before": 0.75,  # s1, s2, s3
-        "vanishing_after": 0.25,  # s2 alone: s0 as it was, s1 and s3 were helped by noise
+        "vanishing_after": 0.25,  # s2 alone: s0 as it was, s1 and s3 were helped by noise; s3's two halves are one
         "num_hard": 1,
         "num_easy": 2,
         "num_kept": 1,
         "num_rollouts": 8 + 6 + 4,
-        "num_trained": 2,
+        "num_trained": 3,
         "validation_accuracy": 0.5,
     }
     assert second == {
@@ -244,7 +247,7 @@ def test_rounds_by_hand(done: Run) -> None:
         "mean_reward": 0.75,
         "accuracy": 0.375,
         "vanishing_before": 0.5,
-        "vanishing_after": 0.5,
+        "vanishing_after": None,  # nothing is curated yet
         "num_hard": 2,
         "num_easy": 0,
         "num_kept": 0,
@@ -264,6 +267,19 @@ def test_seconds_of_a_round_are_those_of_its_current_attempts(done: Run) -> None
         manifests = [m for m in done.ledger.manifests() if m.address.startswith(f"{row['round_index']:05d}")]
         assert row["seconds"] == pytest.approx(sum(m.info["seconds"] for m in manifests), abs=0.0005 * len(manifests))
         assert (row["seconds"] > SLOW_SECONDS) == (row["round_index"] == 0)
+
+
+def test_vanishing_is_told_of_the_groups_made_to_be_trained_on_alone(tmp_path: Path) -> None:
+    """A mixed group with equal rewards is dropped though neither of its sources vanished; nothing is left to train."""
+    run = empty_run(str(tmp_path / "run"))
+    do(run, 0, "select", {"selected": [Selected("r", 0, 0, 0, "s0")]})
+    do(run, 0, "rollout", {"rollouts": group(0, "original", "s0", (2.0, 0.0))})
+    do(run, 0, "difficulty", {"difficulty": difficulty(0, {"s0": "easy"})})
+    do(run, 0, "augment", {"augmentations": [augmentation("s0", "noise", control=False)]})
+    do(run, 0, "rollout_augmented", {"rollouts": group(0, "augmented", "s0", (2.0, 0.0), "noise")})
+    do(run, 0, "curate", {"dropped": [Dropped("r", 0, "curate", "augmented", "s0", "equal_rewards", "")]})
+    found = rows(run, "select vanishing_before, vanishing_after, num_trained from rounds")
+    assert found == [{"vanishing_before": 0.0, "vanishing_after": 1.0, "num_trained": 0}]
 
 
 def test_groups_by_hand(done: Run) -> None:
@@ -294,7 +310,7 @@ def test_effect_of_an_augmentation_is_after_minus_control_never_minus_before(don
 def test_dropped_comes_from_every_stage_with_its_reason(done: Run) -> None:
     found = rows(done, "select stage, sample_id, reason, detail from dropped order by sample_id")
     assert [tuple(row.values()) for row in found] == [
-        ("curate", "s2", "vanished", ""),
+        ("curate", "s2", "equal_rewards", ""),
         ("rollout", "s9", "video", "s9.mp4: no such video file"),
     ]
 

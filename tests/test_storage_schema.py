@@ -35,8 +35,11 @@ ARRAYS = {
 }
 INT64 = st.integers(-(2**63), 2**63 - 1)
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
-SCORED = [("rollouts", "reward"), ("curated", "reward"), ("hint_traces", "reward"), ("evaluations", "reward")]
-SCORED += [("difficulty", "mean_reward"), ("difficulty", "difficulty")]
+PARTS = ("reward", "reward_format", "reward_accuracy", "reward_iou")
+SCORED = [(table, name) for table in ("rollouts", "curated", "evaluations") for name in PARTS]
+SCORED += [(table, name) for table in ("rollouts", "curated") for name in ("max_reward", "level")]
+SCORED += [("hint_traces", "reward"), ("augmentations", "level")]
+SCORED += [("difficulty", name) for name in ("mean_reward", "window_reward", "difficulty", "level")]
 
 
 def is_optional(hint: Any) -> bool:
@@ -203,7 +206,7 @@ def test_a_reward_that_is_no_number_is_refused_by_sample(table: str, column: str
 
 
 def test_every_table_with_a_reward_is_checked() -> None:
-    names = {"reward", "mean_reward", "difficulty"}
+    names = {*PARTS, "max_reward", "mean_reward", "window_reward", "difficulty", "level"}
     assert {(t, n) for t, record in TABLES.items() for n, _ in columns(record) if n in names} == set(SCORED)
 
 

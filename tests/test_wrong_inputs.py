@@ -172,6 +172,8 @@ SETTINGS = [
     Wrong("responses longer than the engine takes", f"{NEW} --set rollout.max_new_tokens=512", r".*rollout.max_new_tokens is 512, engine.max_model_len 512: .* lower the one or raise the other"),
     Wrong("evaluation longer than the engine takes", f"{NEW} --set evaluate.max_new_tokens=600", r".*evaluate.max_new_tokens is 600, engine.max_model_len 512: .*raise the other"),
     Wrong("fewest pixels above the most", f"{NEW} --set video.min_pixels=50000", r".*video.min_pixels is 50000, max_pixels 12544: .*"),
+    Wrong("odd groups to be mixed", f"{NEW} --set rollout.group_size=5 --set curate.noisy_rollout=true", r".*rollout.group_size is 5, curate.noisy_rollout true: its groups are half clean, half noisy; give an even size"),
+    Wrong("least level above the highest", f"{NEW} --set difficulty.min_level=0.5 --set difficulty.max_level=0.4", r".*difficulty.min_level is 0.5, max_level 0.4: no level is between them; to augment nothing, .*"),
     Wrong("no round in a demo", "demo --rounds 0 --run-dir {new}", rf".*rounds is 0: i{LESS} 1"),
 ]  # fmt: skip
 

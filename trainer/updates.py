@@ -132,8 +132,10 @@ class Training:
         rollouts = [rollout for group in groups for rollout in group.rollouts]
         rho = torch.cat([part.rho for part in parts]).double()
         lengths = [len(rollout.response_token_ids) for rollout in rollouts]
+        # A group's input is its first rollout's; responses of another pass were sampled on another one (NoisyRollout).
+        comparable = [r for group in groups for r in group.rollouts if r.pass_ == group.rollouts[0].pass_]
         mismatch = np.concatenate(
-            [np.abs(r.engine_logprobs - stored[r.group_id, r.rollout_index].old_logps) for r in rollouts]
+            [np.abs(r.engine_logprobs - stored[r.group_id, r.rollout_index].old_logps) for r in comparable]
         )
         shares = [len(part.rho) / len(rho) for part in parts]
         loss, kl = (sum(s * getattr(p, n) for s, p in zip(shares, parts, strict=True)) for n in ("loss", "kl"))

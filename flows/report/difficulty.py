@@ -69,8 +69,9 @@ def _evenly(rounds: list[int]) -> list[int]:
 
 DIFFICULTY = Chart(
     "Difficulty",
-    "How many samples of each round are how hard against the replay window, by what is done to them: hard ones get a "
-    "hint or a cue, easy ones noise or masked frames, the others stay as they are. The first round has no window yet.",
+    "How many samples of each round are how hard against the replay window (or the constant in its place), by label: "
+    "hard ones get a hint or a cue, easy ones noise or masked frames, the others stay as they are. The first round has "
+    "no window yet.",
     COUNTS.format(where=""),
     _ridgeline,
     size=(5.4, 3.6),

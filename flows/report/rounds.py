@@ -16,7 +16,7 @@ STAGE_COLOURS = ("#8a8a8a", "#0072b2", "#cc79a7", "#009e73", "#56b4e9", "#b8a800
 def _reward(figure: Figure, rows: Rows) -> None:
     axes = figure.subplots()
     band(axes, rows, "reward", HARD, "original groups")
-    band(axes, rows, "trained", EASY, "what the round trains on")
+    band(axes, rows, "trained", EASY, "with augmented groups")
     over_rounds(axes, ylabel="mean reward / maximum", ylim=(0, 1))
 
 

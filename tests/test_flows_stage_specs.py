@@ -1,0 +1,31 @@
+"""Which earlier rounds a round's difficulty depends on."""
+
+import pytest
+
+from flows.config import load_config
+from flows.stage_specs import SPECS, window_rounds
+
+
+def config(*overrides):
+    return load_config("tiny", ["select.samples_per_round=10", *(f"difficulty.{setting}" for setting in overrides)])
+
+
+@pytest.mark.parametrize(
+    ("settings", "round_index", "expected"),
+    [
+        (["window_size=20"], 5, [2, 3, 4]),  # one more than a full window needs
+        (["window_size=21"], 5, [1, 2, 3, 4]),
+        (["window_size=3"], 5, [3, 4]),  # a round is larger than the window
+        (["window_size=1000"], 2, [0, 1]),  # the window is larger than the history
+        (["window_unit=rounds", "window_size=2"], 5, [3, 4]),
+        (["window_unit=rounds", "window_size=100"], 2, [0, 1]),
+        (["window_unit=rounds", "window_size=2"], 0, []),
+        (["reference=absolute", "window_size=20"], 5, []),
+        (["reference=absolute", "window_unit=rounds"], 5, []),
+    ],
+)
+def test_the_rounds_that_can_hold_the_window(settings, round_index, expected):
+    chosen = config(*settings)
+    assert list(window_rounds(chosen, round_index)) == expected
+    inputs = SPECS["difficulty"].inputs(chosen, round_index)
+    assert inputs == [f"{earlier:05d}/rollout" for earlier in [*expected, round_index]]

@@ -1,4 +1,8 @@
-"""The warm-up's examples: each sample with plain, hinted and guided prompts, and options in a new order every time."""
+"""The warm-up's examples: each sample with plain, hinted and guided prompts, and options in a new order every time.
+
+To half of the plain prompts the response is careless: a guess that no look at the video precedes. So the policy knows
+how to look and does so half of the time; that looking pays is left to reinforcement learning.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,13 @@ import numpy as np
 
 from stages.hint import make_hint
 from stages.prompts import option_letter, question_text, render
+from storage.datasets.shapes_answers import plausible
 from storage.datasets.shapes_scene import COLOURS, DIRECTIONS, SHAPES
 from storage.records import Sample
 from trainer.warmup_batch import Example, Exercise
 
 NUM_OPTIONS = 4
-STYLES = ("plain", "plain", "plain", "hint", "guided")
+STYLES = ("plain", "plain", "careless", "careless", "hint", "guided")
 
 
 def response_text(trace: str, answer: str) -> str:
@@ -74,4 +79,8 @@ def make_examples(
             for asked, gold in variants:
                 hint = make_hint(gold, asked, float(rng.uniform(0.15, 0.9))).text if style == "hint" else ""
                 text = question_text(asked, hint=hint, reveal_answer=style == "guided")
-                yield Example(render(processor, text), response_text(gold, asked.answer), clip)
+                response = response_text(gold, asked.answer)
+                if style == "careless":
+                    guess = str(rng.choice(plausible(asked)))
+                    response = response_text(f"Guessed, so {guess}.", guess)
+                yield Example(render(processor, text), response, clip)

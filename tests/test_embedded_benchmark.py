@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from embedded_floor import HIDDEN, VISIBLE, chance, plausible, random_answers
+from embedded_floor import chance, random_answers
 from embedded_measure import Graded, means, vanishing
 
+from storage.datasets.shapes_answers import HIDDEN, VISIBLE, plausible
 from storage.records import Sample
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "embedded.py"

@@ -9,7 +9,7 @@ import pytest
 
 from flows.config import RunConfig, load_config
 from flows.warmup import make_lessons, warm_up_tiny_model
-from flows.warmup_examples import as_choice, response_text
+from flows.warmup_examples import as_choice, make_examples, response_text
 from stages.engine import Policy
 from stages.rewards import grade, max_reward
 from stages.rollout import Query, Scene, roll_out
@@ -20,6 +20,7 @@ from storage.probe import PROBE_FILE
 from storage.records import Sample
 from storage.video import read_video, write_video
 from trainer.policy import load_processor
+from trainer.tiny_tokenizer import ChatTemplate
 from trainer.warmup import Schedule, warm_up
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # vLLM's own warnings
@@ -101,6 +102,19 @@ def test_gold_responses_earn_the_full_reward(root: Path) -> None:
     for sample in shapes.load(root):
         reward = grade(response_text(traces[sample.sample_id], sample.answer), sample)
         assert reward.total == max_reward(sample.problem_type)
+
+
+def test_half_of_the_plain_prompts_get_a_guess_and_no_other_prompt_does(root: Path) -> None:
+    samples, traces = shapes.load(root), shapes.traces(root)
+    examples = list(make_examples(samples, traces, ChatTemplate(), np.random.default_rng(0)))
+    guessed = [example for example in examples if "<think>Guessed, so " in example.response]
+    plain = [
+        example for example in examples if "Hint, " not in example.prompt and "correct answer" not in example.prompt
+    ]
+    assert {id(example) for example in guessed} <= {id(example) for example in plain}
+    assert len(plain) == 2 * len(guessed)
+    right = [example.response.endswith(f"<answer>{samples[example.clip].answer}</answer>") for example in guessed]
+    assert 0.1 < np.mean(right) < 0.4
 
 
 def test_the_shipped_checkpoint_is_in_the_band(engine, config, checkpoint, root: Path) -> None:

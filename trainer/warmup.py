@@ -25,7 +25,7 @@ from trainer.warmup_optimizer import Schedule
 
 ENCODER = Schedule(steps=1200, batch_size=64, learning_rate=2e-3)
 TEXTS = Schedule(steps=300, batch_size=64, learning_rate=2e-3)
-RESPONSES = Schedule(steps=2000, batch_size=32, learning_rate=2e-3)
+RESPONSES = Schedule(steps=2200, batch_size=32, learning_rate=2e-3)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

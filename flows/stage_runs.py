@@ -92,7 +92,8 @@ def run_augment(session: Session, r: int, attempt: Attempt, progress: Progress) 
             if row.label == "easy"
         ]
         hard = [item for item in items if item[1].label == "hard"]
-        hinted, traces, dropped = add_hints(hard, config, session.config.rollout, scene)
+        longest = session.config.engine.max_model_len
+        hinted, traces, dropped = add_hints(hard, config, session.config.rollout, scene, max_model_len=longest)
         augmented = [row for row in noised if isinstance(row, Augmentation)] + hinted
         dropped += [row for row in noised if isinstance(row, Dropped)]
         return {"augmentations": augmented, "hint_traces": traces, "dropped": dropped}

@@ -132,7 +132,8 @@ def difficulty(round_index: int, labels: dict[str, Label]) -> list[Difficulty]:
 
 
 def augmentation(sample_id: str, kind: Kind, *, control: bool) -> Augmentation:
-    return Augmentation("r", 0, sample_id, kind, 0.5, "", None, None, None, "videos/x.avi", "0" * 64, "", None, control)
+    video = ("videos/x.avi", "0" * 64)
+    return Augmentation("r", 0, sample_id, kind, 0.5, "", None, None, None, *video, "", None, False, False, control)
 
 
 def evaluation(sample_id: str, accuracy: float, level: str | None = None, iou: float | None = None) -> Evaluation:

@@ -110,8 +110,8 @@ class AugmentConfig(Config):
     """Share of the reasoning trace that a hint shows at level 1, in `hint_unit`. Ours: the paper gives none."""
     hint_unit: HintUnit = "words"
     """What the shown share of a trace counts. `words` is the default because a trace of one sentence, as the embedded
-    data's policy often writes, could show all or nothing in `sentences`; those suit long traces, whose hints then stop
-    where a thought does. `tokens` are the policy's own, so that rare words and digits weigh more; a word shows once all its
+    data's policy often writes, would show all or nothing in `sentences`; those suit long traces, whose hints then stop
+    where a thought does. `tokens` are the policy's own, so rare words and digits weigh more; a word shows once all its
     tokens count. Ours: the paper does not say."""
     num_traces: Annotated[int, Field(ge=1)] = 4
     """Trajectories sampled from the ground-truth-guided prompt, of which the best becomes the hint."""

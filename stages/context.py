@@ -1,8 +1,8 @@
 """How many tokens a prompt has for the engine, its video counted.
 
-Engine and trainer expand the one placeholder of a video into as many tokens as its frames give, whatever the text is. So
-a prompt that the engine has answered tells how many its video adds, and a prompt with the same video but another text
-is the processor's tokens of that text and the same addition.
+Engine and trainer expand the one placeholder of a video into as many tokens as its frames give, whatever the text is.
+So a prompt that the engine has answered tells how many its video adds, and a prompt with the same video but another
+text has the processor's tokens of that text and the same addition.
 """
 
 from __future__ import annotations

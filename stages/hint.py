@@ -25,8 +25,8 @@ class Hint:
 
     text: words of the trace, joined by single spaces; '' for no hint.
     fraction: the share of the trace's words in `text`, 0 to 1, after cutting.
-    reason: '' with a hint; else 'no_correct_trace' (no trajectory earns more than the format), 'no_trace' (none of those
-    that do has reasoning), 'empty' (the fraction reveals no word), 'leak' or 'context' (nothing is left after cutting).
+    reason: '' with a hint; else 'no_correct_trace' (no trajectory earns more than the format), 'no_trace' (none that
+    does has reasoning), 'empty' (the fraction reveals no word), 'leak' or 'context' (nothing is left after cutting).
     leaked: the part that was asked for gives the answer away. too_long: what did not leak of it exceeds the context.
     """
 

@@ -1,8 +1,8 @@
 """Where the sentences of a text end, by rule; the only ends are those of words, as white space divides them.
 
-A sentence ends with its line, and after a word that ends in . ! ? or … (or their wide forms), closing quotes and brackets
-aside, unless a small letter follows. A full stop is none after an abbreviation ("Dr.", "e.g."), an initial or option
-letter ("A."), or a number or letter that opens the sentence ("1. Look"); inside a word ("0.5") it never was one.
+A sentence ends with its line, and after a word that ends in . ! ? or … (or their wide forms), closing quotes and
+brackets aside, unless a small letter follows. A full stop is none after an abbreviation ("Dr.", "e.g."), an initial or
+option letter ("A."), or a number or letter that opens the sentence ("1. Look"); inside a word ("0.5") it never was one.
 """
 
 from __future__ import annotations

@@ -183,7 +183,7 @@ def test_a_hint_is_cut_to_the_context_by_the_count_that_engine_and_trainer_make(
 
 
 def test_the_processor_adds_the_same_tokens_for_a_video_whatever_the_text_is(world, checkpoint):
-    scene, config, _, samples = world
+    scene, _, _, samples = world
     added = set()
     for text in ("", "A", "\n", " x", "<think>", "ünü 猫 \U0001f600", "It moves.\n" * 50):
         query = Query(samples[0], "original", 0, samples[0].video_path, None)

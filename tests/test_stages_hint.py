@@ -95,10 +95,14 @@ LEAKS = [
     (text(""), "", "anything|at all"),
     (
         SPANS,
-        "dancing|3.2 to 65|from 3.2s until 65.0 s|3-65|3.20 - 65.0|0:03 to 1:05|[3.2, 65]|three to 65",
-        "3.2|65|1:05|65 to 3.2",
+        "dancing|3.2 to 65|from 3.2s until 65.0 s|3-65|3.20 - 65.0|0:03 to 1:05|[3.2, 65]|three to 65|65 to 3.2",
+        "3.2|65|1:05|65 to 3",
     ),
-    (SPANS, "between 3 and 65", "3 and then a very long way on to 65|3 to 4 to 65|13.2 to 65|3.2 to 650"),
+    (
+        SPANS,
+        "between 3 and 65|3.2, and a very long way on, 65",
+        "3 and then a very long way on to 65|3 to 4 to 65|13.2 to 65|3.2 to 650",
+    ),
 ]
 LEAKING = [(sample, part) for sample, yes, _ in LEAKS for part in yes.split("|") if part]
 CLEAN = [(sample, part) for sample, _, no in LEAKS for part in no.split("|")]
@@ -237,7 +241,8 @@ def runs(words: str) -> list[str]:
 def has_run(words: str, answer: str) -> bool:
     text_runs = [run for run in runs(words) if run not in ("a", "the")]
     wanted = [run for run in runs(answer) if run not in ("a", "the")]
-    text_runs = [run.removesuffix("rd") for run in text_runs]
+    if len(wanted) == 1:  # "3rd" is 3, but "3rd dogs" are not three
+        text_runs = [run.removesuffix("rd") for run in text_runs]
     return any(text_runs[i : i + len(wanted)] == wanted for i in range(len(text_runs)))
 
 

@@ -10,12 +10,7 @@ WORD = Sample("s", "v.mp4", "What colour?", "red", "short_text")
 
 def test_the_order_of_the_lines():
     lines = question_text(CHOICE, hint="Red comes").split("\n")
-    assert lines[:4] == [
-        "Which first?",
-        "A. red",
-        "B. blue",
-        "Hint, the reasoning before an option is chosen: Red comes",
-    ]
+    assert lines[:4] == ["Which first?", "A. red", "B. blue", "Hint, the reasoning before an option is chosen: Red comes"]
     assert lines[4].startswith(INSTRUCTIONS["multiple_choice"])
 
 

@@ -112,7 +112,8 @@ def run_augment(session: Session, r: int, attempt: Attempt, progress: Progress) 
                 to_hint.append((sample, row))
             else:
                 altered.append(found)
-        hinted, traces, dropped = add_hints(to_hint, config, session.config.rollout, scene)
+        longest = session.config.engine.max_model_len
+        hinted, traces, dropped = add_hints(to_hint, config, session.config.rollout, scene, max_model_len=longest)
         augmented = [row for row in altered if isinstance(row, Augmentation)] + hinted
         augmented += left_out(beyond, config, scene)
         dropped += [row for row in altered if isinstance(row, Dropped)]

@@ -54,7 +54,8 @@ def _generation(config: RunConfig) -> dict[str, Any]:
 
 
 def _augment(config: RunConfig) -> dict[str, Any]:
-    return {"augment": config.augment.model_dump(), **_generation(config)}
+    engine = config.engine.model_dump(include={"type", "dtype", "max_model_len"})  # a hint is cut to the context
+    return {"augment": config.augment.model_dump(), **_generation(config), "engine": engine}
 
 
 def _evaluate(config: RunConfig) -> dict[str, Any]:

@@ -137,5 +137,7 @@ def _row(
         video_sha256=sample.video_sha256 or "",
         hint="",
         hint_fraction=None,
+        hint_leaked=False,
+        hint_too_long=False,
         control=control,
     )

@@ -1,17 +1,21 @@
 """Stage `augment`: hints for hard samples; strength grows with |delta_R| (METHOD.md section 5).
 
 What changes the video is in `stages/alterations.py`. Hints are cut from the best of several trajectories sampled from
-the prompt that holds the ground truth. Where nothing usable comes out, the row has kind `none` and the reason.
+the prompt that holds the ground truth, and leave the engine's context room for a response. Where nothing usable comes
+out, the row has kind `none` and the reason.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 from stages.config import AugmentConfig, RolloutConfig
+from stages.context import num_text_tokens, num_video_tokens
 from stages.engine import Sampling
-from stages.hint import Hint, best_trace, make_hint, reasoning
-from stages.prompts import question_text
+from stages.hint import Hint, best_trace, earns, make_hint, reasoning, usable
+from stages.prompts import question_text, render
 from stages.rewards import grade
 from stages.rollout import Query, Scene, ask
 from storage.digest import derive_seed
@@ -21,9 +25,17 @@ STAGE_VERSION = 2
 
 
 def add_hints(
-    items: Sequence[tuple[Sample, Difficulty]], config: AugmentConfig, rollout: RolloutConfig, scene: Scene
+    items: Sequence[tuple[Sample, Difficulty]],
+    config: AugmentConfig,
+    rollout: RolloutConfig,
+    scene: Scene,
+    *,
+    max_model_len: int,
 ) -> tuple[list[Augmentation], list[HintTrace], list[Dropped]]:
-    """Hints for hard samples, from trajectories sampled in one batch; all trajectories are returned beside them."""
+    """Hints for hard samples, from trajectories sampled in one batch; all trajectories are returned beside them.
+
+    A hinted prompt and `rollout.max_new_tokens` fit into `max_model_len` tokens.
+    """
     by_id = {sample.sample_id: (sample, difficulty) for sample, difficulty in items}
     answered, dropped = ask(
         [_query(*item) for item in items],
@@ -32,20 +44,30 @@ def add_hints(
         text=lambda query: question_text(query.sample, reveal_answer=True),
         seed=lambda query: derive_seed(scene.seed, scene.round_index, "guided", query.sample.sample_id),
     )
-    augmentations, traces = [], []
-    for query, _, generation in answered:
+    augmentations, rows = [], []
+    for query, request, generation in answered:
         sample, difficulty = by_id[query.sample.sample_id]
         responses = [completion.text for completion in generation.completions]
         rewards = [grade(response, sample, scene.rewards) for response in responses]
-        best = best_trace(rewards)
+        room = max_model_len - rollout.max_new_tokens - num_video_tokens(request, generation, scene.processor)
+        traces = [reasoning(response) for response in responses]
+        best = best_trace(rewards, traces)
         hint = Hint("", 0.0, "no_correct_trace")
-        if best is not None:
-            hint = make_hint(reasoning(responses[best]), sample, difficulty.level * config.max_hint_fraction)
-        for i, (response, reward) in enumerate(zip(responses, rewards, strict=True)):
+        if any(map(earns, rewards)):
+            hint = make_hint(
+                traces[best] if best is not None else "",
+                sample,
+                difficulty.level * config.max_hint_fraction,
+                unit=config.hint_unit,
+                tokenizer=scene.processor.tokenizer,
+                fits=partial(_fits, sample, room, scene.processor),
+            )
+        for i, (response, reward, trace) in enumerate(zip(responses, rewards, traces, strict=True)):
             name = (scene.run_id, scene.round_index, sample.sample_id, i, response, reward.total)
-            traces.append(HintTrace(*name, chosen=i == best and hint.text != ""))
+            chosen = i == best and hint.text != ""
+            rows.append(HintTrace(*name, usable=usable(reward, trace), chosen=chosen))
         augmentations.append(_hinted(sample, difficulty, hint, config, scene))
-    return augmentations, traces, dropped
+    return augmentations, rows, dropped
 
 
 def left_out(items: Sequence[tuple[Sample, Difficulty]], config: AugmentConfig, scene: Scene) -> list[Augmentation]:
@@ -57,6 +79,11 @@ def has_control(sample: Sample, config: AugmentConfig, scene: Scene) -> bool:
     """Whether the original input is sampled once more: a seeded share `control_fraction` of the augmented samples."""
     draw = derive_seed(scene.seed, scene.round_index, "control", sample.sample_id) / 2**31
     return draw < config.control_fraction
+
+
+def _fits(sample: Sample, room: int, processor: Any, hint: str) -> bool:
+    """Whether the prompt of `sample` with `hint` has at most `room` tokens, its video aside."""
+    return num_text_tokens(render(processor, question_text(sample, hint=hint)), processor) <= room
 
 
 def _hinted(sample: Sample, difficulty: Difficulty, hint: Hint, config: AugmentConfig, scene: Scene) -> Augmentation:
@@ -73,6 +100,8 @@ def _hinted(sample: Sample, difficulty: Difficulty, hint: Hint, config: AugmentC
         video_sha256=sample.video_sha256 or "",
         hint=hint.text,
         hint_fraction=hint.fraction if hint.text else None,
+        hint_leaked=hint.leaked,
+        hint_too_long=hint.too_long,
         control=bool(hint.text) and has_control(sample, config, scene),
     )
 

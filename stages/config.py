@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
+HintUnit = Literal["sentences", "words", "tokens"]
 
 
 class Config(BaseModel):
@@ -136,7 +137,12 @@ class AugmentConfig(Config):
     """Where altered frames are kept: `video` writes a lossless file for each sample; `seed` writes none, and the
     frames are altered whenever they are read, to the same bytes if every machine has the same OpenCV."""
     max_hint_fraction: Share = 1.0
-    """Share of the reasoning trace's words that a hint shows at level 1. Ours: the paper gives none."""
+    """Share of the reasoning trace that a hint shows at level 1, in `hint_unit`. Ours: the paper gives none."""
+    hint_unit: HintUnit = "words"
+    """What the shown share of a trace counts. `words` is the default because a trace of one sentence, as the embedded
+    data's policy often writes, would show all or nothing in `sentences`; those suit long traces, whose hints then stop
+    where a thought does. `tokens` are the policy's own, so rare words and digits weigh more; a word shows once all its
+    tokens count. Ours: the paper does not say."""
     num_traces: Annotated[int, Field(ge=1)] = 4
     """Trajectories sampled from the ground-truth-guided prompt, of which the best becomes the hint."""
     control_fraction: Share = 0.1

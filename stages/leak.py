@@ -4,9 +4,11 @@ The answer is looked for as whole words, in any case, whatever punctuation or ar
 
 - number: its digits ("3", "3.0", "1,000") and, from 0 to 99, its words; the sign is ignored.
 - short text: its words, numbers among them in both spellings.
-- multiple choice: the right option's text, and its letter only as `(A)`, `A.`, `A)`, `A:`, `answer is A` (or
-  `answer: A`), `option A`. The article is no leak: a small "a" counts after these words only if no word follows it.
-- time spans: a span's start and end, at most 24 characters without a digit apart, in seconds or as minutes:seconds.
+- multiple choice: the right option's text, and its letter only where it is a label: `(A)`, `A.`, `A)`, `A:`, quoted or
+  emphasised (`"A"`, `**A**`, `[A]`), `answer is A` (or `must be`, `answer: A`; option, choice, letter), `choose A`,
+  `A is correct`. The article is no leak: a small "a" counts after these words only if no word follows it.
+- time spans: a span's start and end, wherever they stand; rounded or spelled ones only in order and at most 24
+  characters without a digit apart; in seconds or as minutes:seconds.
 
 An answer of a single letter is treated as a letter for every problem type. Words are runs of letters and digits, so in
 scripts written without spaces an answer inside a longer run is not found.
@@ -28,21 +30,35 @@ from storage.records import Sample
 _START, _END = r"(?<![^\W_])", r"(?![^\W_])"  # no letter or digit before; none after
 _BETWEEN = rf"[\W_]+(?:(?:{'|'.join(sorted(ARTICLES))})[\W_]+)*"
 _TOKEN = re.compile(rf"(?:\d{{1,3}}(?:,\d{{3}})+|\d+)(?:\.\d+)?{_END}|[^\W_]+")
+_NAMES = r"(?:answer|option|choice|letter)(?:\W+(?:is|was|(?:must|should|would|will|can|could|has to|might)\s+be))?"
+_CHOOSES = r"(?:choose|pick|select)"
 _SPELLED = {value: word.replace(" ", r"[\s-]+") for word, value in NUMBER_WORDS.items()}
 
 
 def leaks(text: str, sample: Sample) -> bool:
     """Whether `text` gives the answer of `sample` away."""
-    return _pattern(sample).search(" ".join(_normal(text.split()))) is not None
+    return _leak_end(" ".join(_normal(text.split())), sample) is not None
 
 
 def without_leak(words: Sequence[str], sample: Sample) -> list[str]:
     """The longest prefix of `words` whose text, joined by spaces, does not leak."""
     count, normal = len(words), _normal(words)
-    # Every prefix that holds a match leaks, so the longest clean one ends before the match's last word.
-    while found := _pattern(sample).search(text := " ".join(normal[:count])):
-        count = text.count(" ", 0, found.end())
+    # Every prefix that holds a leak leaks, so the longest clean one ends before the leak's last word.
+    while (end := _leak_end(text := " ".join(normal[:count]), sample)) is not None:
+        count = text.count(" ", 0, end)
     return list(words[:count])
+
+
+def _leak_end(text: str, sample: Sample) -> int | None:
+    """Where a leak of a normalised text is complete; None if there is none."""
+    found = _pattern(sample).search(text)
+    if found:
+        return found.end()
+    for span in _span_patterns(sample.spans):
+        times = [time.search(text) for time in span]
+        if all(times):
+            return max(time.end() for time in times if time)
+    return None
 
 
 def _normal(words: Sequence[str]) -> list[str]:
@@ -53,6 +69,12 @@ def _normal(words: Sequence[str]) -> list[str]:
 @lru_cache(maxsize=1024)
 def _pattern(sample: Sample) -> re.Pattern[str]:
     return re.compile("|".join(_forms(sample)) or "(?!)", re.IGNORECASE)
+
+
+@lru_cache(maxsize=1024)
+def _span_patterns(spans: tuple[tuple[float, float], ...]) -> list[list[re.Pattern[str]]]:
+    """A span's start and end, each as it is in digits."""
+    return [[re.compile(_exact_seconds(time)) for time in span] for span in spans]
 
 
 def _forms(sample: Sample) -> Iterator[str]:
@@ -88,10 +110,13 @@ def _word(token: str) -> str:
 
 def _letter(letter: str) -> Iterator[str]:
     """`letter` where it can only be a label; "i.e." and "U.S." are none, and the words "a" and "I" are none."""
+    capital = f"(?-i:{letter})"
     yield rf"\(\s*{letter}\s*\)"
     yield rf"{_START}(?<!\w\.){letter}(?:[):]|\.(?![^\W_]\.))"
+    yield rf"[*_\"'`“‘\[{{<>]\s*{capital}\s*[*_\"'`”’\]}}<>]"
+    yield rf"{_START}{capital}\W+is\W+(?:the\W+)?(?:right|correct|best|answer){_END}"
     label = f"(?-i:{letter}|{letter.lower()}(?!\\s+[*\"'`“‘]*\\w))" if letter == "A" else letter
-    yield rf"\b(?:answer(?:\W+is)?|option)[\s:=*_\"'`(\[]+{label}{_END}"
+    yield rf"\b(?:{_NAMES}|{_CHOOSES})[\s:=*_\"'`(\[]+{label}{_END}"
 
 
 def _number(value: Fraction) -> str:
@@ -122,7 +147,16 @@ def _digits(value: Fraction) -> str:
 
 
 def _seconds(time: float) -> str:
-    """A time in seconds: as it is, to a tenth, to a second, and as minutes:seconds."""
+    """A time in seconds: as it is, to a tenth, to a second, spelled, and as minutes:seconds."""
     values = dict.fromkeys(Fraction(str(value)) for value in (time, round(time, 1), round(time)))
-    minutes, seconds = divmod(round(time), 60)
-    return "|".join([*map(_number, values), rf"{_START}0*{minutes}:{seconds:02d}(?!\d)"])
+    return "|".join([*map(_number, values), _clock(round(time))])
+
+
+def _exact_seconds(time: float) -> str:
+    """A time in digits that say no other one."""
+    digits = _digits(Fraction(str(time)))
+    return f"{digits}|{_clock(int(time))}" if time == int(time) else digits
+
+
+def _clock(seconds: int) -> str:
+    return rf"{_START}0*{seconds // 60}:{seconds % 60:02d}(?!\d)"

@@ -139,7 +139,9 @@ class Augmentation:
     """What the round does to one sample; `kind` none with a `reason` where nothing could be done.
 
     level: 0 to 1. realised_sigma: of noise, measured on the frames as they are read; units of 0..255.
-    hint_fraction: share of the trace's words that the hint shows. control: whether the original input is sampled again.
+    hint_fraction: share of the trace's words that the hint shows. hint_leaked: the share that was asked for would have
+    given the answer away, so the hint was cut before that. hint_too_long: it was cut to the engine's context.
+    control: whether the original input is sampled again.
     """
 
     run_id: str
@@ -154,12 +156,17 @@ class Augmentation:
     video_sha256: str
     hint: str
     hint_fraction: float | None
+    hint_leaked: bool
+    hint_too_long: bool
     control: bool
 
 
 @dataclass(frozen=True, slots=True)
 class HintTrace:
-    """One response to the ground-truth-guided prompt; `chosen` is the one that the hint was cut from."""
+    """One response to the ground-truth-guided prompt.
+
+    usable: it earns more than the format and has reasoning. chosen: it is the one that the hint was cut from.
+    """
 
     run_id: str
     round_index: int
@@ -167,6 +174,7 @@ class HintTrace:
     trace_index: int
     response: str
     reward: float
+    usable: bool
     chosen: bool
 
 

@@ -62,6 +62,59 @@ left join groups as control
 left join groups as after
     on after.round_index = plan.round_index and after.sample_id = plan.sample_id and after.pass = 'augmented';
 
+-- One row a round and problem type: the hard samples whose answer was put into the prompt, and what became of them.
+-- num_usable: traces that earned more than the format and hold reasoning. leak_rate: share of the hints asked for that
+-- would have given the answer away. num_cut_*: hints given, but shorter. num_<reason>: samples without a hint.
+create or replace view hints as
+with traced as (
+    select round_index, sample_id, count(*) as num_traces, count(*) filter (usable) as num_usable
+    from hint_traces group by all
+)
+select
+    plan.round_index, samples.problem_type,
+    count(*) as num_samples,
+    sum(num_traces)::bigint as num_traces,
+    sum(num_usable)::bigint as num_usable,
+    count(*) filter (kind = 'hint') as num_hints,
+    avg(hint_leaked::int) filter (reason in ('', 'leak', 'context')) as leak_rate,
+    count(*) filter (kind = 'hint' and hint_leaked) as num_cut_by_leak,
+    count(*) filter (kind = 'hint' and hint_too_long) as num_cut_by_context,
+    count(*) filter (reason = 'no_correct_trace') as num_no_correct_trace,
+    count(*) filter (reason = 'no_trace') as num_no_trace,
+    count(*) filter (reason = 'empty') as num_empty,
+    count(*) filter (reason = 'leak') as num_leak,
+    count(*) filter (reason = 'context') as num_context
+from augmentations as plan
+join traced using (round_index, sample_id)
+join samples using (sample_id)
+group by all
+order by all;
+
+-- What augmentations did, by kind and by level in fifths (level: the middle of the fifth), over the samples that have a
+-- control. effect_low, effect_high: 95 % interval of the mean effect by Student's t, whose quantile is Cornish and
+-- Fisher's series (3 % short for three samples, below 1 % from four on), or null for fewer than three samples.
+create or replace view effects as
+with measured as (
+    select
+        kind, (least(floor(level * 5), 4) + 0.5) / 5 as level,
+        count(*) as num_samples,
+        avg(effect) as effect,
+        stddev_samp(effect) / sqrt(count(*)) as standard_error,
+        avg(vanished_control::int) as vanished_control,
+        avg(vanished_after::int) as vanished_after
+    from augmentations where effect is not null group by all
+), with_interval as (
+    select *, case when num_samples > 2 then standard_error * (
+        1.96 + 2.372 / (num_samples - 1) + 2.823 / (num_samples - 1) ** 2 + 2.556 / (num_samples - 1) ** 3
+    ) end as half
+    from measured
+)
+select
+    kind, level, num_samples, effect, effect - half as effect_low, effect + half as effect_high,
+    vanished_control, vanished_after
+from with_interval
+order by all;
+
 -- One row a round. vanishing_before: share of original groups whose rewards are all equal. vanishing_after: the same
 -- over the groups made to be trained on, which are in `curated`, one a position, or were dropped for equal rewards.
 create or replace view rounds as

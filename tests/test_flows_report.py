@@ -10,6 +10,7 @@ from rich.console import Console
 from flows.config import resolve_config
 from flows.report import report_html, write_report
 from flows.report.page import CHARTS, TABLES
+from flows.report.texts import HINT_COUNTS_SQL
 from flows.session import open_session
 from flows.stages import run_stage
 from storage.query import query
@@ -82,7 +83,7 @@ def test_every_chart_and_table_shows_the_question_that_made_it(three_rounds, pag
     with open(page, encoding="utf-8") as file:
         shown = {html.unescape(sql) for sql in re.findall(r"<summary>SQL</summary><pre>(.*?)</pre>", file.read(), re.S)}
     run = Run.open(str(three_rounds))
-    for sql in (*(chart.sql for chart in CHARTS), *TABLES.values()):
+    for sql in (*(chart.sql for chart in CHARTS), *TABLES.values(), HINT_COUNTS_SQL):
         assert sql.strip() in shown
         query(run, sql)
 
@@ -95,6 +96,9 @@ def test_what_a_reader_reads_is_there(three_rounds, page):
         run, "select hint, sample_id from augmentations where kind = 'hint' order by round_index desc, level desc"
     )
     assert f'<blockquote class="hint">{hint["hint"][0].as_py()} <span class="hidden">' in text
+    counts = query(run, "select num_traces, num_usable, num_hints from hints limit 1").to_pylist()[0]
+    assert "".join(f"<td>{counts[name]}</td>" for name in counts) in text
+    assert "<th>vanished after</th>" in text
     best = query(
         run,
         """

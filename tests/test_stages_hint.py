@@ -7,8 +7,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from stages.hint import Hint, best_trace, make_hint, partial, reasoning
+from stages.hint import Hint, best_trace, make_hint, reasoning
 from stages.leak import leaks, without_leak
+from stages.partial import partial
 from stages.rewards import Reward, grade
 from storage.records import Sample
 
@@ -94,10 +95,14 @@ LEAKS = [
     (text(""), "", "anything|at all"),
     (
         SPANS,
-        "dancing|3.2 to 65|from 3.2s until 65.0 s|3-65|3.20 - 65.0|0:03 to 1:05|[3.2, 65]|three to 65",
-        "3.2|65|1:05|65 to 3.2",
+        "dancing|3.2 to 65|from 3.2s until 65.0 s|3-65|3.20 - 65.0|0:03 to 1:05|[3.2, 65]|three to 65|65 to 3.2",
+        "3.2|65|1:05|65 to 3",
     ),
-    (SPANS, "between 3 and 65", "3 and then a very long way on to 65|3 to 4 to 65|13.2 to 65|3.2 to 650"),
+    (
+        SPANS,
+        "between 3 and 65|3.2, and a very long way on, 65",
+        "3 and then a very long way on to 65|3 to 4 to 65|13.2 to 65|3.2 to 650",
+    ),
 ]
 LEAKING = [(sample, part) for sample, yes, _ in LEAKS for part in yes.split("|") if part]
 CLEAN = [(sample, part) for sample, _, no in LEAKS for part in no.split("|")]
@@ -147,40 +152,13 @@ def test_reasoning_is_the_text_inside_the_think_block() -> None:
     ],
 )
 def test_best_trace(rewards: list[Reward], index: int | None) -> None:
-    assert best_trace(rewards) == index
+    assert best_trace(rewards, ["a trace"] * len(rewards)) == index
 
 
-@pytest.mark.parametrize(
-    ("fraction", "words"),
-    [
-        (0.0, ""),
-        (0.01, "a"),
-        (0.2, "a"),
-        (0.21, "a b"),
-        (0.5, "a b c"),
-        (0.8, "a b c d"),
-        (0.99, "a b c d"),
-        (1.0, "a b c d e"),
-    ],
-)
-def test_partial_by_hand(fraction: float, words: str) -> None:
-    assert partial(" a b\n\nc  d e ", fraction) == words
-
-
-def test_partial_of_short_traces_and_awkward_fractions() -> None:
-    assert partial("one", 0.99) == ""
-    assert partial("one", 1.0) == "one"
-    assert partial("", 1.0) == partial(" \n", 0.5) == ""
-    for hundredths in range(100):  # 0.07 * 100 is above 7 in floats
-        assert len(partial("w " * 100, hundredths / 100).split()) == hundredths
-
-
-@pytest.mark.parametrize("fraction", [-0.1, 1.1, float("nan"), float("inf")])
-def test_a_fraction_out_of_range_is_refused(fraction: float) -> None:
-    with pytest.raises(ValueError, match=r"outside 0\.\.1"):
-        partial("a b", fraction)
-    with pytest.raises(ValueError, match=r"outside 0\.\.1"):
-        make_hint("", CHOICE, fraction)
+def test_the_best_trace_has_reasoning() -> None:
+    right, better = reward(1.0, 0.0), reward(2.0)
+    assert best_trace([better, right, right], ["", "", "a trace"]) == 2
+    assert best_trace([better, right], ["", ""]) is None
 
 
 @pytest.mark.parametrize(
@@ -188,12 +166,16 @@ def test_a_fraction_out_of_range_is_refused(fraction: float) -> None:
     [
         ("look at the table first", 0.4, Hint("look at", 0.4, "")),
         ("look at the table first", 1.0, Hint("look at the table first", 1.0, "")),
-        ("I see a red ball on it", 1.0, Hint("I see a red", 4 / 7, "")),
+        ("I see a red ball on it", 1.0, Hint("I see a red", 4 / 7, "", leaked=True)),
         ("I see a red ball on it", 0.5, Hint("I see a red", 4 / 7, "")),
-        ("so the answer is A. Right", 1.0, Hint("so the answer is", 4 / 6, "")),
+        ("so the answer is A. Right", 1.0, Hint("so the answer is", 4 / 6, "", leaked=True)),
         ("The answer is a dog or a cat", 1.0, Hint("The answer is a dog or a cat", 1.0, "")),
-        ("The answer is a dog or a cat", 0.5, Hint("The answer is", 3 / 8, "")),  # "answer is a" at the end is a letter
-        ("(A) it is", 1.0, Hint("", 0.0, "leak")),
+        (
+            "The answer is a dog or a cat",
+            0.5,
+            Hint("The answer is", 3 / 8, "", leaked=True),
+        ),  # "answer is a" at the end is a letter
+        ("(A) it is", 1.0, Hint("", 0.0, "leak", leaked=True)),
         ("", 1.0, Hint("", 0.0, "no_trace")),
         (" \n ", 0.5, Hint("", 0.0, "no_trace")),
         ("some words", 0.0, Hint("", 0.0, "empty")),
@@ -202,6 +184,21 @@ def test_a_fraction_out_of_range_is_refused(fraction: float) -> None:
 )
 def test_make_hint_by_hand(trace: str, fraction: float, hint: Hint) -> None:
     assert make_hint(trace, CHOICE, fraction) == hint
+
+
+@pytest.mark.parametrize(
+    ("trace", "num_words", "hint"),
+    [
+        ("look at the table first", 9, Hint("look at the table first", 1.0, "")),
+        ("look at the table first", 2, Hint("look at", 0.4, "", too_long=True)),
+        ("look at the table first", 0, Hint("", 0.0, "context", too_long=True)),
+        ("I see a red ball on it", 2, Hint("I see", 2 / 7, "", leaked=True, too_long=True)),
+        ("I see a red ball on it", 4, Hint("I see a red", 4 / 7, "", leaked=True)),
+        ("The answer is a dog", 4, Hint("The answer is", 0.6, "", too_long=True)),  # cut after "a", it would leak
+    ],
+)
+def test_a_hint_is_cut_to_what_fits(trace: str, num_words: int, hint: Hint) -> None:
+    assert make_hint(trace, CHOICE, 1.0, fits=lambda text: len(text.split()) <= num_words) == hint
 
 
 # Traces made of the answers' own pieces, so that most of them leak somewhere.
@@ -244,7 +241,8 @@ def runs(words: str) -> list[str]:
 def has_run(words: str, answer: str) -> bool:
     text_runs = [run for run in runs(words) if run not in ("a", "the")]
     wanted = [run for run in runs(answer) if run not in ("a", "the")]
-    text_runs = [run.removesuffix("rd") for run in text_runs]
+    if len(wanted) == 1:  # "3rd" is 3, but "3rd dogs" are not three
+        text_runs = [run.removesuffix("rd") for run in text_runs]
     return any(text_runs[i : i + len(wanted)] == wanted for i in range(len(text_runs)))
 
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from storage.records import (
     Difficulty,
     Dropped,
     Evaluation,
+    HintTrace,
     Kind,
     Label,
     Pass,
@@ -52,6 +54,11 @@ VIEWS = {
         *SCHEMAS["augmentations"],
         *"reward_before reward_control reward_after effect vanished_control vanished_after".split(),
     ],
+    "hints": (
+        "round_index problem_type num_samples num_traces num_usable num_hints leak_rate num_cut_by_leak "
+        "num_cut_by_context num_no_correct_trace num_no_trace num_empty num_leak num_context"
+    ).split(),
+    "effects": "kind level num_samples effect effect_low effect_high vanished_control vanished_after".split(),
     "evaluation_levels": "round_index policy_version task_level num_samples mean_reward accuracy mean_iou".split(),
     "rounds": (
         "round_index policy_version num_groups mean_reward accuracy vanishing_before vanishing_after "
@@ -133,9 +140,8 @@ def difficulty(round_index: int, labels: dict[str, Label]) -> list[Difficulty]:
 
 
 def augmentation(sample_id: str, kind: Kind, *, control: bool) -> Augmentation:
-    return Augmentation(
-        "r", 0, sample_id, kind, 0.5, "", Alteration(), None, "videos/x.avi", "0" * 64, "", None, control
-    )
+    video = ("videos/x.avi", "0" * 64)
+    return Augmentation("r", 0, sample_id, kind, 0.5, "", Alteration(), None, *video, "", None, False, False, control)
 
 
 def evaluation(sample_id: str, accuracy: float, level: str | None = None, iou: float | None = None) -> Evaluation:
@@ -305,6 +311,63 @@ def test_effect_of_an_augmentation_is_after_minus_control_never_minus_before(don
         ("s2", "hint", 0.0, 0.5, 1.0, 0.5, False, True),
         ("s3", "noise", 1.0, None, 1.0, None, None, False),  # no control: no effect is claimed
     ]
+
+
+def hinted(r: int, sample_id: str, reason: str = "", *, leaked: bool = False, too_long: bool = False) -> Augmentation:
+    kind: Kind = "none" if reason else "hint"
+    plain = augmentation(sample_id, kind, control=False)
+    return replace(plain, round_index=r, reason=reason, hint_leaked=leaked, hint_too_long=too_long)
+
+
+def test_hints_by_hand(tmp_path: Path) -> None:
+    """Two traces a sample; of s0's both are usable, of the others' one, of s3's none, which has no hint for it."""
+    run = empty_run(str(tmp_path / "run"))
+    for r in (0, 1):
+        do(run, r, "select", {"selected": [Selected("r", r, i, r, f"s{i}") for i in range(4)]})
+        do(run, r, "rollout", {"rollouts": groups(r, "original", ROUND_0)})
+        do(run, r, "difficulty", {"difficulty": difficulty(r, dict.fromkeys(ROUND_0, "hard"))})
+    traces = [
+        HintTrace("r", r, f"s{i}", j, "", 1.0, usable=i < 3 and j <= (i == 0), chosen=False)
+        for r in (0, 1) for i in range(4) for j in range(2)
+    ]  # fmt: skip
+    first = [hinted(0, "s0"), hinted(0, "s1", leaked=True), hinted(0, "s2", leaked=True, too_long=True)]
+    first.append(hinted(0, "s3", "no_correct_trace"))
+    second = [hinted(1, "s0", "leak", leaked=True), hinted(1, "s1", "context", too_long=True)]
+    second += [hinted(1, "s2", "empty"), hinted(1, "s3", "no_trace")]
+    for r, plan in enumerate((first, second)):
+        tables = {"augmentations": plan, "hint_traces": [trace for trace in traces if trace.round_index == r]}
+        do(run, r, "augment", tables)
+    found = [tuple(row.values()) for row in rows(run, "from hints")]
+    assert found == [
+        (0, "multiple_choice", 4, 8, 4, 3, 2 / 3, 2, 1, 1, 0, 0, 0, 0),
+        (1, "multiple_choice", 4, 8, 4, 0, 1 / 2, 0, 0, 0, 1, 1, 1, 1),
+    ]
+
+
+def test_effects_by_hand(tmp_path: Path) -> None:
+    """Three hinted samples with effects 0, 1, 2: mean 1, standard error 1 / sqrt(3), Student's t 4.30 (here 4.17)."""
+    run = empty_run(str(tmp_path / "run"))
+    names = list(ROUND_0)
+    do(run, 0, "select", {"selected": [Selected("r", 0, i, 0, name) for i, name in enumerate(names)]})
+    do(run, 0, "rollout", {"rollouts": groups(0, "original", ROUND_0)})
+    do(run, 0, "difficulty", {"difficulty": difficulty(0, dict.fromkeys(ROUND_0, "hard"))})
+    plan = [augmentation(name, "hint" if name != "s3" else "noise", control=True) for name in names]
+    plan[3] = replace(plan[3], level=1.0)
+    do(run, 0, "augment", {"augmentations": plan})
+    after = {"s0": (0.0, 0.0), "s1": (1.0, 1.0), "s2": (2.0, 2.0), "s3": (0.0, 1.0)}
+    controls = groups(0, "control", dict.fromkeys(names, (0.0, 0.0)))
+    do(run, 0, "rollout_augmented", {"rollouts": groups(0, "augmented", after) + controls})
+    hint, noise = rows(run, "from effects")
+    half = 4.17 / 3**0.5
+    assert hint == {
+        "kind": "hint", "level": 0.5, "num_samples": 3, "effect": 1.0,
+        "effect_low": pytest.approx(1 - half, abs=0.01), "effect_high": pytest.approx(1 + half, abs=0.01),
+        "vanished_control": 1.0, "vanished_after": 1.0,
+    }  # fmt: skip
+    assert noise == {
+        "kind": "noise", "level": 0.9, "num_samples": 1, "effect": 0.5, "effect_low": None, "effect_high": None,
+        "vanished_control": 1.0, "vanished_after": 0.0,
+    }  # fmt: skip
 
 
 def test_dropped_comes_from_every_stage_with_its_reason(done: Run) -> None:

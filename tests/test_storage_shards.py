@@ -43,7 +43,7 @@ class Watched(Files):
         return super().create(path, data)
 
 def tables(i, rows, writer=""):
-    traces = [HintTrace("run", 0, f"s{i}-{j}", j, f"{writer}response {i} {j} " * 20, i + j / 8, j == 0)
+    traces = [HintTrace("run", 0, f"s{i}-{j}", j, f"{writer}response {i} {j} " * 20, i + j / 8, True, j == 0)
               for j in range(rows)]
     return {"hint_traces": traces, "dropped": [Dropped("run", 0, "rollout", None, f"d{i}", "reason", writer)]}
 
@@ -119,7 +119,7 @@ def start(script: str, *arguments: object) -> subprocess.Popen[str]:
 def traces(i: int, rows: int, writer: str = "") -> list[HintTrace]:
     """What `tables` of the other process writes into shard `i`."""
     text = f"{writer}response {i} {{}} "
-    return [HintTrace("run", 0, f"s{i}-{j}", j, text.format(j) * 20, i + j / 8, j == 0) for j in range(rows)]
+    return [HintTrace("run", 0, f"s{i}-{j}", j, text.format(j) * 20, i + j / 8, True, j == 0) for j in range(rows)]
 
 
 def dropped(i: int, writer: str = "") -> Dropped:

@@ -13,17 +13,20 @@ def _effects(figure: Figure, rows: Rows) -> None:
     kinds = list(dict.fromkeys(column(rows, "kind")))
     for axes, kind in zip(figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0], kinds, strict=True):
         shown = [row for row in rows if row["kind"] == kind]
-        low = [row["effect"] - row["low"] for row in shown]
-        high = [row["high"] - row["effect"] for row in shown]
+        half = [0.0 if row["effect_low"] is None else row["effect"] - row["effect_low"] for row in shown]
         axes.axhline(0, color=INK, linewidth=0.8)
         axes.errorbar(
-            column(shown, "level"), column(shown, "effect"), [low, high], fmt="o", capsize=3,
+            column(shown, "level"), column(shown, "effect"), half, fmt="o", capsize=3,
             color=COLOURS.get(kind, EASY),
         )  # fmt: skip
-        for row in shown:
-            axes.annotate(f"{row['samples']}", (row["level"], row["high"]), ha="center", va="bottom", fontsize="small")
+        for row, above in zip(shown, half, strict=True):
+            place = (row["level"], row["effect"] + above)
+            axes.annotate(f"{row['num_samples']}", place, ha="center", va="bottom", fontsize="small")
         axes.set(
-            title=f"{kind} ({sum(column(shown, 'samples'))} samples)", xlabel="level", xlim=(0, 1), xticks=(0, 0.5, 1)
+            title=f"{kind} ({sum(column(shown, 'num_samples'))} samples)",
+            xlabel="level",
+            xlim=(0, 1),
+            xticks=(0, 0.5, 1),
         )
         axes.margins(y=0.15)
     figure.axes[0].set_ylabel("reward, augmented - control")
@@ -32,11 +35,8 @@ def _effects(figure: Figure, rows: Rows) -> None:
 EFFECTS = Chart(
     "What the augmentations did",
     "Mean reward of the augmented groups minus that of their controls (the original input sampled once more), by kind "
-    "and by level in fifths; bars are 95 % intervals, numbers are samples. A hint should lie above 0, noise below.",
-    """
-select kind, (floor(least(level, 0.999) * 5) + 0.5) / 5 as level, count(*) as samples, avg(effect) as effect,
-    avg(effect) - 1.96 * coalesce(stddev_samp(effect), 0) / sqrt(count(*)) as low,
-    avg(effect) + 1.96 * coalesce(stddev_samp(effect), 0) / sqrt(count(*)) as high
-from augmentations where effect is not null group by all order by all""",
+    "and by level in fifths; bars are 95 % intervals of three samples and more, numbers are samples. A hint should lie "
+    "above 0, noise below.",
+    "from effects",
     _effects,
 )

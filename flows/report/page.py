@@ -22,6 +22,7 @@ from storage.run import Run
 CHARTS = (REWARD, ACCURACY, VANISHING, EFFECTS, DIFFICULTY, TRAINING, TIMELINE)
 TABLES = {
     "Rounds": "from rounds",
+    "What the augmentations did: effects, and groups whose rewards are all equal": "from effects",
     "Dropped": "select round_index, stage, reason, count(*) as samples from dropped group by all order by all",
 }
 
@@ -49,6 +50,8 @@ def report_html(run: Run) -> str:
         strips_sql=film.SQL,
         hints=texts.hints(run),
         hints_sql=texts.HINTS_SQL,
+        hint_counts=query(run, texts.HINT_COUNTS_SQL).to_pylist(),
+        hint_counts_sql=texts.HINT_COUNTS_SQL,
         groups=texts.groups(run),
         groups_sql=texts.GROUPS_SQL,
         tables=[(title, query(run, sql).to_pylist(), sql) for title, sql in TABLES.items()],

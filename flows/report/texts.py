@@ -16,6 +16,7 @@ from augmentations a join samples s using (sample_id)
 join hint_traces t on t.round_index = a.round_index and t.sample_id = a.sample_id and t.chosen
 where a.kind = 'hint'
 order by a.round_index desc, a.level desc, a.sample_id limit 6"""
+HINT_COUNTS_SQL = "from hints"
 GROUPS_SQL = """
 with ranked as (
     select *, row_number() over (order by normalised_reward desc, group_index) as best,

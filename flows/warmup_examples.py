@@ -1,7 +1,7 @@
 """The warm-up's examples: each sample with plain, hinted and guided prompts, and options in a new order every time.
 
-To half of the plain prompts the response is careless: a guess that no look at the video precedes. So the policy knows
-how to look and does so half of the time; that looking pays is left to reinforcement learning.
+To a third of the plain prompts the response is careless: a guess that no look at the video precedes. So the policy knows
+how to look but does not always do so; that looking pays is left to reinforcement learning.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from storage.records import Sample
 from trainer.warmup_batch import Example, Exercise
 
 NUM_OPTIONS = 4
-STYLES = ("plain", "plain", "careless", "careless", "hint", "guided")
+STYLES = ("plain", "plain", "careless", "hint", "guided")
 
 
 def response_text(trace: str, answer: str) -> str:

@@ -104,7 +104,7 @@ def test_gold_responses_earn_the_full_reward(root: Path) -> None:
         assert reward.total == max_reward(sample.problem_type)
 
 
-def test_half_of_the_plain_prompts_get_a_guess_and_no_other_prompt_does(root: Path) -> None:
+def test_a_third_of_the_plain_prompts_gets_a_guess_and_no_other_prompt_does(root: Path) -> None:
     samples, traces = shapes.load(root), shapes.traces(root)
     examples = list(make_examples(samples, traces, ChatTemplate(), np.random.default_rng(0)))
     guessed = [example for example in examples if "<think>Guessed, so " in example.response]
@@ -112,7 +112,7 @@ def test_half_of_the_plain_prompts_get_a_guess_and_no_other_prompt_does(root: Pa
         example for example in examples if "Hint, " not in example.prompt and "correct answer" not in example.prompt
     ]
     assert {id(example) for example in guessed} <= {id(example) for example in plain}
-    assert len(plain) == 2 * len(guessed)
+    assert len(plain) == 3 * len(guessed)
     right = [example.response.endswith(f"<answer>{samples[example.clip].answer}</answer>") for example in guessed]
     assert 0.1 < np.mean(right) < 0.4
 

@@ -1,6 +1,7 @@
 """The embedded data set: same seed same bytes, real videos, answers that follow from what was drawn."""
 
 import hashlib
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -38,6 +39,15 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("shapes")
     shapes.generate(root, seed=7, num_train=NUM_TRAIN, num_validation=NUM_VALIDATION)
     return root
+
+
+def test_a_version_is_frozen(root: Path) -> None:
+    """What has figures under a version number never changes: another data set or policy has another number."""
+    text = (root / shapes.RECORDS).read_text()
+    rounded = re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]):.4f}", text)
+    assert (shapes.VERSION, hashlib.sha256(rounded.encode()).hexdigest()[:16]) == (3, "c5307795ef7c1a4b")
+    light = [read_video(sample.video_path).frames.mean() for sample in shapes.load(root)[:4]]
+    assert np.allclose(light, [114.4, 63.7, 137.3, 124.6], atol=0.5)
 
 
 def _digests(root: Path) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The warm-up's examples: each sample with plain, hinted and guided prompts, and options in a new order every time.
 
-To a third of the plain prompts the response is careless: a guess that no look at the video precedes. So the policy knows
-how to look but does not always do so; that looking pays is left to reinforcement learning.
+To a third of the plain prompts the response is careless: a guess that no look at the video precedes. So the policy
+knows how to look but does not always do so; that looking pays is left to reinforcement learning.
 """
 
 from __future__ import annotations

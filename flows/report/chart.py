@@ -23,7 +23,7 @@ HARD, KEPT, EASY, NOISE = "#0072b2", "#8a8a8a", "#e69f00", "#009e73"  # Okabe an
 VARIABLES = {INK: "ink", LINE: "line", HARD: "hard", KEPT: "kept", EASY: "easy", NOISE: "noise"}
 """The colours that change with the page's light or dark theme, and the names of their CSS variables."""
 
-_STYLE: Any = {
+STYLE: Any = {
     "axes.edgecolor": LINE,
     "axes.grid": True,
     "axes.labelcolor": INK,
@@ -60,7 +60,7 @@ class Chart:
         rows = query(run, self.sql).to_pylist()
         if not rows:
             return None
-        with matplotlib.rc_context(_STYLE):
+        with matplotlib.rc_context(STYLE):
             figure = Figure(figsize=self.size, layout="constrained")
             self.draw(figure, rows)
         return figure
@@ -69,7 +69,7 @@ class Chart:
 def svg(figure: Figure) -> str:
     """The figure as an inline SVG element whose text is text and whose colours are the page's."""
     buffer = io.StringIO()
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.S)

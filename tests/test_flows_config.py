@@ -43,11 +43,11 @@ def test_every_preset_loads_by_name(preset):
         ),
         (
             "[train.loss]\ntype = 'online_dpo'\n[curate]\nequal_rewards = 'keep'",
-            "curate.equal_rewards is keep, train.loss.type online_dpo: equal rewards have no better and no worse response",
+            "curate.equal_rewards is keep, train.loss.type online_dpo: equal rewards have no better",
         ),
         (
             "[train]\nkl_target = 0.1\nkl_weight = 0",
-            "train.kl_target is 0.1, kl_weight 0: the weight is steered by factors",
+            "train.kl_target is 0.1, kl_weight 0: the weight is steered",
         ),
         ("[train.loss]\ntype = 'rloo'\nbeta = 1", "unknown setting train.loss.beta; there are type"),
         (

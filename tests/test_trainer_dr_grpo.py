@@ -65,5 +65,5 @@ def test_the_scale_of_rewards_is_seen_and_by_grpo_not() -> None:
 
 def test_a_length_below_one_is_refused() -> None:
     batch = ragged(0)
-    with pytest.raises(ValueError, match="max_tokens is 0: .* use rollout.max_new_tokens"):
+    with pytest.raises(ValueError, match=r"max_tokens is 0: .* use rollout.max_new_tokens"):
         dr_grpo(batch.policy, batch.old, batch.rewards, batch.mask, max_tokens=0)

@@ -283,7 +283,7 @@ def test_k3_ratio_reads_no_padding(garbage: float) -> None:
 
 def test_k3_ratio_needs_the_policy_that_sampled() -> None:
     policy, ref, mask = ragged_batch(0)
-    with pytest.raises(ValueError, match="estimator is 'k3_ratio', old_logps None: .* pass it"):
+    with pytest.raises(ValueError, match=r"estimator is 'k3_ratio', old_logps None: .* pass it"):
         token_kl(policy, ref, mask, estimator="k3_ratio")
     with pytest.raises(ValueError, match="policy_logps, old_logps and mask have shapes"):
         token_kl(policy, ref, mask, estimator="k3_ratio", old_logps=policy[:1])

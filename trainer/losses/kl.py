@@ -13,7 +13,8 @@ The last, "k3_ratio", has w = pi_theta / pi_old of the token and estimates both 
 (DeepSeek-V3.2, arXiv:2512.02556); the ratio has a gradient and no bound.
 k3 is the default because it is what GRPO's implementations use, it is never negative, and its value is the one that
 the equations name. Its price: the pull back is at most 1 for a token that grew more likely, and -147 for one at d = 5.
-`clamp` limits that, and gives tokens beyond it no gradient at all. k1 is for logging: as a penalty it only adds noise.
+`clamp` limits that, and gives d beyond it no gradient (k3_ratio keeps that of w). k1 is for logging: as a penalty it
+only adds noise.
 """
 
 from typing import Literal

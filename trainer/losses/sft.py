@@ -9,8 +9,8 @@ from trainer.losses.shapes import check_tokens
 def sft(policy_logps: Tensor, mask: Tensor) -> Tensor:
     """The loss is the mean over responses of the mean over their tokens of -log pi_theta.
 
-    The train stage gives it the best response of each group (RAFT, arXiv:2304.06767; the paper's base trains its SFT on
-    sampled reasoning that ended in the right answer too): a gold answer alone has no reasoning to imitate.
+    The train stage gives it the best response of each group (RAFT, arXiv:2304.06767): a gold answer alone has neither
+    reasoning nor format to imitate.
 
     Args:
         policy_logps: [N, T] log-probs of the response tokens; has the gradient.

@@ -203,6 +203,16 @@ def test_a_step_with_each_loss_lowers_it_and_parts_make_the_same_step(groups, ch
     assert first.grad_norm > 0
 
 
+def test_the_standard_deviation_of_a_setting_is_the_ones_of_the_advantages(groups, checkpoint, stored):
+    """G = 4: sample advantages are shorter by sqrt(3 / 4), and so is GRPO's gradient on policy."""
+    norms = {}
+    for group_std in ("population", "sample"):
+        loss = {"type": "grpo", "group_std": group_std}
+        (step,) = steps_of(groups, checkpoint, stored, loss=loss, kl_weight=0.0, updates_per_batch=1)
+        norms[group_std] = step.grad_norm
+    assert norms["sample"] == pytest.approx(norms["population"] * 0.75**0.5, rel=1e-4)
+
+
 def test_sft_and_reinforce_learn_from_equal_rewards_and_the_relative_losses_do_not(groups, checkpoint, stored):
     equal = [[replace(row, reward=1.0) for row in group] for group in groups[:2]]
     norms = {}

@@ -25,7 +25,7 @@ class RegGrpoConfig(Settings):
     gradient of its own; `fixed`, s. Only exact is Eq. 8, and it gives groups of two no gradient above the floor."""
     reduction: Literal["sum", "mean"] = "sum"
     """Whether rho is the sum over a response's tokens (paper) or their mean; with `mean` the floor is nats a token."""
-    std: Literal["population", "sample"] = "population"
+    group_std: Literal["population", "sample"] = "population"
     """Divisor of both variances, of the rewards and of rho: G, or G - 1."""
     advantage_eps: Annotated[float, Field(ge=0.0)] = 0.0
     """Added to the std of the rewards."""
@@ -42,7 +42,7 @@ class GrpoConfig(Settings):
     """The ratio's upper bound is 1 + clip_high."""
     clip: bool = True
     """Whether the ratio is clipped; the paper's own GRPO baseline does not (Appendix C.1)."""
-    std: Literal["population", "sample"] = "population"
+    group_std: Literal["population", "sample"] = "population"
     """Divisor of the rewards' variance: G, or G - 1 (TRL and the paper's base code, with `advantage_eps = 1e-4`)."""
     advantage_eps: Annotated[float, Field(ge=0.0)] = 0.0
     """Added to the std of the rewards."""

@@ -66,7 +66,7 @@ def policy_loss(config: Loss, r: Responses) -> Tensor:
                 std_floor=config.std_floor,
                 reduction=config.reduction,
                 normaliser=config.normaliser,
-                std=config.std,
+                std=config.group_std,
                 count_vanished=True,
             )
         case GrpoConfig():
@@ -95,7 +95,7 @@ def response_advantages(config: Loss, rewards: Tensor, group_size: int) -> Tenso
     """What the loss weighs each response by, [N]; of one that takes rewards or pairs, the group-normalised reward."""
     match config:
         case RegGrpoConfig() | GrpoConfig():
-            return advantages(rewards, group_size, std=config.std, eps=config.advantage_eps)
+            return advantages(rewards, group_size, std=config.group_std, eps=config.advantage_eps)
         case DrGrpoConfig():
             return centred_rewards(rewards, group_size)
         case RlooConfig():

@@ -24,12 +24,11 @@ from stages.config import (
     VideoConfig,
 )
 from storage.errors import UserError
-from trainer.config import TrainConfig
+from trainer.config import LOSSES, TrainConfig
 
 if TYPE_CHECKING:
     from storage.run import Run
 
-LOSSES = ("reg_grpo", "grpo")
 PRESETS = Path(__file__).with_name("presets")
 
 
@@ -83,6 +82,22 @@ class RunConfig(Config):
             raise ValueError(
                 f"rollout.group_size is {self.rollout.group_size}, curate.noisy_rollout true: "
                 "its groups are half clean, half noisy; give an even size"
+            )
+        loss = self.train.loss.type
+        if loss == "dpo" and self.rollout.policy == "current":
+            raise ValueError(
+                "train.loss.type is dpo, rollout.policy current: its pairs are the reference's; "
+                'give rollout.policy = "reference", or train.loss.type = "online_dpo"'
+            )
+        if loss not in ("dpo", "sft") and self.rollout.policy == "reference":
+            raise ValueError(
+                f"rollout.policy is reference, train.loss.type {loss}: it learns from what the current policy samples; "
+                'give rollout.policy = "current", or train.loss.type dpo or sft'
+            )
+        if loss in ("dpo", "online_dpo") and self.curate.equal_rewards == "keep":
+            raise ValueError(
+                f"curate.equal_rewards is keep, train.loss.type {loss}: "
+                'equal rewards have no better and no worse response to make a pair of; give "drop"'
             )
         for name, tokens in (("rollout", self.rollout.max_new_tokens), ("evaluate", self.evaluate.max_new_tokens)):
             if tokens >= longest:

@@ -85,8 +85,9 @@ class Session:
         return self._trained(round_index, "optimizer") if round_index else None
 
     def scene(self, stage: str, round_index: int) -> Scene:
-        """What the engine's stages share, with the round's policy loaded."""
-        policy = self.policy(round_index)
+        """What the engine's stages share, with the policy loaded that the round is sampled with, or evaluated."""
+        from_reference = self.config.rollout.policy == "reference" and stage != "evaluate"
+        policy = self.policy(0 if from_reference else round_index)
         if self._held != policy:
             self.engine.load(policy)
             self._held = policy

@@ -145,7 +145,14 @@ def run_curate(session: Session, r: int, attempt: Attempt, progress: Progress) -
     )
     run_id, seed = session.run.identity.run_id, session.config.seed
     config = session.config.curate
-    groups, dropped = curate(rollouts, run_id=run_id, seed=seed, round_index=r, noisy_rollout=config.noisy_rollout)
+    groups, dropped = curate(
+        rollouts,
+        run_id=run_id,
+        seed=seed,
+        round_index=r,
+        noisy_rollout=config.noisy_rollout,
+        keep_equal=config.equal_rewards == "keep",
+    )
     attempt.write(0, {"dropped": dropped})
     size = config.shard_size
     for i, start in enumerate(range(0, len(groups), size)):

@@ -30,6 +30,11 @@ def policy_address(round_index: int) -> str:
     return address(round_index - 1, "train") if round_index else "initial_policy"
 
 
+def sampler_address(config: RunConfig, round_index: int) -> str:
+    """Where the policy that samples a round's rollouts and hints comes from."""
+    return "initial_policy" if config.rollout.policy == "reference" else policy_address(round_index)
+
+
 def window_rounds(config: RunConfig, round_index: int) -> range:
     """The earlier rounds that can hold the replay window; none with an absolute reference.
 
@@ -75,17 +80,17 @@ SPECS: dict[str, StageSpec] = {
     for spec in (
         StageSpec("select", select.STAGE_VERSION, lambda c: c.select.model_dump(), lambda c, r: ["data"]),
         StageSpec(
-            "rollout", rollout.STAGE_VERSION, _generation, lambda c, r: [address(r, "select"), policy_address(r)]
+            "rollout", rollout.STAGE_VERSION, _generation, lambda c, r: [address(r, "select"), sampler_address(c, r)]
         ),
         StageSpec("difficulty", difficulty.STAGE_VERSION, lambda c: c.difficulty.model_dump(), _difficulty_inputs),
         StageSpec(
-            "augment", augment.STAGE_VERSION, _augment, lambda c, r: [address(r, "difficulty"), policy_address(r)]
+            "augment", augment.STAGE_VERSION, _augment, lambda c, r: [address(r, "difficulty"), sampler_address(c, r)]
         ),
         StageSpec(
             "rollout_augmented",
             rollout.STAGE_VERSION,
             _generation,
-            lambda c, r: [address(r, "augment"), address(r, "difficulty"), policy_address(r)],
+            lambda c, r: [address(r, "augment"), address(r, "difficulty"), sampler_address(c, r)],
         ),
         StageSpec(
             "curate",

@@ -65,6 +65,9 @@ class RolloutConfig(Config):
 
     group_size: Annotated[int, Field(ge=2)] = 8
     """Responses a sample, G (paper: 8)."""
+    policy: Literal["current", "reference"] = "current"
+    """Who samples, hints included: the policy that is trained, or the frozen reference in every round, for `dpo` and
+    `sft` (paper, Table 5: DPO)."""
     temperature: Annotated[float, Field(gt=0.0, le=2.0)] = 1.0
     """Sampling temperature, at most 2 (vLLM's own bound); the trainer divides its logits by the same value."""
     max_new_tokens: Annotated[int, Field(ge=1)] = 256
@@ -159,6 +162,10 @@ class CurateConfig(Config):
     noisy_rollout: bool = False
     """Train samples whose video was altered on clean input, with a group of which one half was sampled on the clean
     video and the other on the altered one (NoisyRollout, arXiv:2504.13055); needs an even `rollout.group_size`."""
+    equal_rewards: Literal["drop", "keep"] = "drop"
+    """What becomes of groups whose rewards are all equal: `drop` leaves them out of batches, divisor and KL; `keep`
+    trains on them, so that they count in the divisor and have their KL; `reinforce` and `sft` learn from them too,
+    `rebel` and `reward_regression` hold their responses where they are."""
     shard_size: Annotated[int, Field(ge=1)] = 64
     """Groups a training shard."""
 

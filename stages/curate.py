@@ -1,5 +1,7 @@
 """Stage `curate`: the groups a round trains on, in a seeded order; groups with equal rewards are dropped, and said so.
 
+Relative losses learn nothing from equal rewards. With `keep_equal` such groups are trained on like any other.
+
 An augmented sample trains on its augmented group, every other one on its original group. With `noisy_rollout` a sample
 with an altered video trains on a half of each (stages/noisy_rollout.py).
 """
@@ -18,7 +20,13 @@ STAGE_VERSION = 1
 
 
 def curate(
-    rollouts: Iterable[Rollout], *, run_id: str, seed: int, round_index: int, noisy_rollout: bool = False
+    rollouts: Iterable[Rollout],
+    *,
+    run_id: str,
+    seed: int,
+    round_index: int,
+    noisy_rollout: bool = False,
+    keep_equal: bool = False,
 ) -> tuple[list[list[Curated]], list[Dropped]]:
     """Returns the training groups in order, each a list of its rollouts, and the groups left out with the reason."""
     groups: dict[tuple[str, Pass], list[Rollout]] = {}
@@ -31,7 +39,7 @@ def curate(
             continue
         mixed = noisy_rollout and group[0].augmentation in NOISY
         trained = mixed_group(groups[sample_id, "original"], group) if mixed else group
-        if len({rollout.reward for rollout in trained}) == 1:
+        if not keep_equal and len({rollout.reward for rollout in trained}) == 1:
             halves = ", of clean and noisy responses," if mixed else ""
             detail = f"all {len(trained)} rewards{halves} are {trained[0].reward:g}: no advantage to learn from"
             dropped.append(Dropped(run_id, round_index, "curate", pass_, sample_id, "equal_rewards", detail))

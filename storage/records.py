@@ -220,8 +220,9 @@ class TrainStep:
     """One optimiser step. rho is the sequence log-ratio to the old policy; gradient norm is before clipping.
 
     update_index: pass over the batch, from 0. effective_beta: beta s / (2 |y|), METHOD.md section 2.
-    engine_mismatch: |engine - trainer| log-prob of the old policy per response token, mean and max; of the responses
-    that were sampled on the input they are trained on.
+    engine_mismatch: |engine - trainer| log-prob of the policy that sampled, per response token, mean and max; of the
+    responses that were sampled on the input they are trained on. kl_weight: the step's. stopped: None, or the ceiling
+    that was exceeded; the step was then measured and not taken, and is the round's last.
     """
 
     run_id: str
@@ -241,11 +242,16 @@ class TrainStep:
     learning_rate: float
     num_groups: int
     num_tokens: int
+    kl_weight: float
+    stopped: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class TrainRollout:
-    """A rollout's part in one optimiser step; log-probs are sums over its response tokens."""
+    """A rollout's part in one optimiser step; log-probs are sums over its response tokens.
+
+    advantage: what the loss weighs the response by; of a loss that takes rewards or pairs, the group-normalised reward.
+    """
 
     run_id: str
     round_index: int

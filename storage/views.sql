@@ -128,9 +128,10 @@ with scored as (
         avg(vanished::int) as vanishing_before
     from groups where pass = 'original' group by round_index
 ), made as (
-    select round_index, position, false as vanished from curated group by all
+    select round_index, true as is_trained, min(reward) = max(reward) as vanished
+    from curated group by round_index, position
     union all
-    select round_index, null, true from dropped where stage = 'curate' and reason = 'equal_rewards'
+    select round_index, false, true from dropped where stage = 'curate' and reason = 'equal_rewards'
 ), trained as (
     select round_index, avg(vanished::int) as vanishing_after from made group by round_index
 ), labelled as (
@@ -143,7 +144,7 @@ with scored as (
 ), counted as (
     select round_index, count(*) as num_rollouts from rollouts group by round_index
 ), fed as (
-    select round_index, count(*) filter (not vanished) as num_trained from made group by round_index
+    select round_index, count(*) filter (is_trained) as num_trained from made group by round_index
 ), validated as (
     select round_index, avg(reward_accuracy) as validation_accuracy from evaluations group by round_index
 ), timed as (

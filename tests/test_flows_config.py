@@ -27,8 +27,29 @@ def test_every_preset_loads_by_name(preset):
         ),
         ("[rollout]\ngroup_size = 1", "rollout.group_size is 1: input should be greater than or equal to 2"),
         ("[train]\nlearning_rate = 'fast'", "train.learning_rate is 'fast'"),
-        ("[train.loss]\ntype = 'ppo'", "train.loss needs a type, one of: grpo, reg_grpo"),
-        ("[train.loss]\ntype = 'reg-grpo'", "one of: grpo, reg_grpo; did you mean reg_grpo?"),
+        (
+            "[train.loss]\ntype = 'ppo'",
+            "train.loss needs a type, one of: dpo, dr_grpo, grpo, online_dpo, rebel, reg_grpo",
+        ),
+        ("[train.loss]\ntype = 'reg-grpo'", "rloo, sft; did you mean reg_grpo?"),
+        (
+            "[train.loss]\ntype = 'dpo'",
+            "train.loss.type is dpo, rollout.policy current: its pairs are the reference's; "
+            'give rollout.policy = "reference", or train.loss.type = "online_dpo"',
+        ),
+        (
+            "[rollout]\npolicy = 'reference'",
+            "rollout.policy is reference, train.loss.type reg_grpo: it learns from what the current policy samples",
+        ),
+        (
+            "[train.loss]\ntype = 'online_dpo'\n[curate]\nequal_rewards = 'keep'",
+            "curate.equal_rewards is keep, train.loss.type online_dpo: equal rewards have no better",
+        ),
+        (
+            "[train]\nkl_target = 0.1\nkl_weight = 0",
+            "train.kl_target is 0.1, kl_weight 0: the weight is steered",
+        ),
+        ("[train.loss]\ntype = 'rloo'\nbeta = 1", "unknown setting train.loss.beta; there are type"),
         (
             "[engine]\ntype = 'vlm'",
             "engine.type is 'vlm': input should be 'vllm' or 'deterministic'; did you mean vllm?",

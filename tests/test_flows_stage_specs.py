@@ -29,3 +29,15 @@ def test_the_rounds_that_can_hold_the_window(settings, round_index, expected):
     assert list(window_rounds(chosen, round_index)) == expected
     inputs = SPECS["difficulty"].inputs(chosen, round_index)
     assert inputs == [f"{earlier:05d}/rollout" for earlier in [*expected, round_index]]
+
+
+@pytest.mark.parametrize("stage", ["rollout", "augment", "rollout_augmented"])
+def test_what_the_reference_samples_does_not_depend_on_the_rounds_before(stage):
+    from_current = load_config("tiny")
+    from_reference = load_config("tiny", ["rollout.policy=reference", "train.loss={type='dpo'}"])
+    assert "00001/train" in SPECS[stage].inputs(from_current, 2)
+    found = SPECS[stage].inputs(from_reference, 2)
+    assert "initial_policy" in found
+    assert "00001/train" not in found
+    assert SPECS["evaluate"].inputs(from_reference, 2) == ["data", "00001/train"]
+    assert "00001/train" in SPECS["train"].inputs(from_reference, 2)

@@ -28,6 +28,13 @@ def test_equal_rewards_are_dropped_with_the_reason():
     assert curated(rollouts) == ([("b", "original")], [("a", "original", "equal_rewards")])
 
 
+def test_equal_rewards_are_kept_if_asked_each_sample_once():
+    rollouts = group("a", "original", [1, 1]) + group("b", "original", [0, 1]) + group("b", "augmented", [2, 2])
+    groups, dropped = curate(rollouts, run_id="run", seed=0, round_index=0, keep_equal=True)
+    assert {(g[0].rollout.sample_id, g[0].rollout.pass_) for g in groups} == {("a", "original"), ("b", "augmented")}
+    assert dropped == []
+
+
 def test_a_vanished_augmented_group_does_not_bring_its_original_back():
     rollouts = group("a", "original", [0, 1]) + group("a", "augmented", [2, 2])
     assert curated(rollouts) == ([], [("a", "augmented", "equal_rewards")])

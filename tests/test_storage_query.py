@@ -288,6 +288,19 @@ def test_vanishing_is_told_of_the_groups_made_to_be_trained_on_alone(tmp_path: P
     assert found == [{"vanishing_before": 0.0, "vanishing_after": 1.0, "num_trained": 0}]
 
 
+def test_vanished_groups_that_were_kept_are_trained_on_and_still_vanished(tmp_path: Path) -> None:
+    run = empty_run(str(tmp_path / "run"))
+    do(run, 0, "select", {"selected": [Selected("r", 0, i, 0, f"s{i}") for i in range(3)]})
+    groups = [group(0, "original", f"s{i}", values) for i, values in enumerate([(2.0, 0.0), (1.0, 1.0), (0.0, 0.0)])]
+    do(run, 0, "rollout", {"rollouts": [row for rows in groups for row in rows]})
+    do(run, 0, "difficulty", {"difficulty": difficulty(0, {f"s{i}": "kept" for i in range(3)})})
+    do(run, 0, "augment", {"augmentations": []})
+    do(run, 0, "rollout_augmented", {"rollouts": []})
+    do(run, 0, "curate", {"curated": [Curated(i, row) for i, rows in enumerate(groups) for row in rows]})
+    found = rows(run, "select vanishing_before, vanishing_after, num_trained from rounds")
+    assert found == [{"vanishing_before": 2 / 3, "vanishing_after": 2 / 3, "num_trained": 3}]
+
+
 def test_groups_by_hand(done: Run) -> None:
     sql = """
         select pass, sample_id, num_rollouts, mean_reward, std_reward, accuracy, normalised_reward, vanished

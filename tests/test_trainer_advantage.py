@@ -66,7 +66,8 @@ def test_the_smallest_difference_is_live_and_finite(rewards: tuple[float, ...]) 
     assert result.argmax().item() == 2
 
 
-group_of_rewards = st.lists(st.floats(0, 3), min_size=2, max_size=8)
+# Half of the smallest subnormal rounds to 0: such a mean is no number between the rewards.
+group_of_rewards = st.lists(st.floats(0, 3, allow_subnormal=False), min_size=2, max_size=8)
 
 
 @settings(deadline=None)

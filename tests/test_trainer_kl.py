@@ -227,7 +227,63 @@ def test_errors_name_value_rule_and_remedy() -> None:
     for clamp in (0.0, -1.0, NAN):
         with pytest.raises(ValueError, match=f"clamp is {clamp}: .* use None for no limit"):
             token_kl(policy, ref, mask, clamp=clamp)
-    with pytest.raises(ValueError, match='estimator is \'k4\': use "k1", "k2" or "k3"'):
+    with pytest.raises(ValueError, match='estimator is \'k4\': use "k1", "k2", "k3" or "k3_ratio"'):
         token_kl(policy, ref, mask, estimator="k4")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match='reduction is \'max\': use "mean" or "sum"'):
         kl_penalty(policy, ref, mask, reduction="max")  # type: ignore[arg-type]
+
+
+# k3 times the ratio to the policy that sampled
+
+
+def test_k3_ratio_by_hand() -> None:
+    # d = log 2 and w = 3: 3 (1 - log 2), gradient -3 log 2.
+    policy = torch.zeros(1, 1, dtype=torch.float64, requires_grad=True)
+    ref, old = policy.detach() + math.log(2), policy.detach() - math.log(3)
+    value = token_kl(policy, ref, torch.ones(1, 1), estimator="k3_ratio", old_logps=old)
+    assert value.item() == pytest.approx(3 * (1 - math.log(2)))
+    assert torch.autograd.grad(value.sum(), policy)[0].item() == pytest.approx(-3 * math.log(2))
+
+
+def test_k3_ratio_is_k3_with_the_gradient_of_k2_on_policy() -> None:
+    policy, ref, mask = ragged_batch(0)
+    policy.requires_grad_()
+    value = kl_penalty(policy, ref, mask, estimator="k3_ratio", old_logps=policy.detach())
+    torch.testing.assert_close(value, kl_penalty(policy, ref, mask))
+    wanted = torch.autograd.grad(kl_penalty(policy, ref, mask, estimator="k2"), policy)[0]
+    torch.testing.assert_close(torch.autograd.grad(value, policy)[0], wanted)
+
+
+def test_k3_ratio_estimates_value_and_gradient_of_kl_policy_ref_off_policy_too() -> None:
+    generator = torch.Generator().manual_seed(3)
+    logits, ref_logits, old_logits = torch.randn(3, 5, generator=generator, dtype=torch.float64)
+    logits.requires_grad_()
+    policy, ref, old = logits.log_softmax(0), ref_logits.log_softmax(0), old_logits.log_softmax(0)
+    rows = (policy.unsqueeze(0), ref.unsqueeze(0), torch.ones(1, 5, dtype=torch.bool))
+    tokens = token_kl(*rows, estimator="k3_ratio", old_logps=old.unsqueeze(0)).squeeze(0)
+    value = (old.exp() * tokens).sum()  # the old policy drew them
+    torch.testing.assert_close(value, kl_policy_ref(logits, ref))
+    wanted = torch.autograd.grad(kl_policy_ref(logits, ref), logits, retain_graph=True)[0]
+    torch.testing.assert_close(torch.autograd.grad(value, logits, retain_graph=True)[0], wanted)
+    plain = (old.exp() * token_kl(*rows).squeeze(0)).sum()
+    assert (torch.autograd.grad(plain, logits)[0] - wanted).norm() > 0.01  # k3 alone has neither
+
+
+@pytest.mark.parametrize("garbage", [NAN, INF, -INF])
+def test_k3_ratio_reads_no_padding(garbage: float) -> None:
+    policy, ref, mask = ragged_batch(4)
+    old = policy - 0.3
+    expected = kl_penalty(policy, ref, mask, estimator="k3_ratio", old_logps=old)
+    policy = policy.masked_fill(~mask, garbage).requires_grad_()
+    old = old.masked_fill(~mask, garbage)
+    value = kl_penalty(policy, ref, mask, estimator="k3_ratio", old_logps=old)
+    torch.testing.assert_close(value, expected)
+    assert torch.autograd.grad(value, policy)[0].isfinite().all()
+
+
+def test_k3_ratio_needs_the_policy_that_sampled() -> None:
+    policy, ref, mask = ragged_batch(0)
+    with pytest.raises(ValueError, match=r"estimator is 'k3_ratio', old_logps None: .* pass it"):
+        token_kl(policy, ref, mask, estimator="k3_ratio")
+    with pytest.raises(ValueError, match="policy_logps, old_logps and mask have shapes"):
+        token_kl(policy, ref, mask, estimator="k3_ratio", old_logps=policy[:1])

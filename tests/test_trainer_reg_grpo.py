@@ -6,7 +6,7 @@ response's rho has the same gradient as each of its tokens.
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from trainer.advantage import advantages
-from trainer.losses.reg_grpo import reg_grpo
+from trainer.losses.reg_grpo import Normaliser, reg_grpo
 
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]
 NAN, INF = math.nan, math.inf
@@ -388,3 +388,102 @@ def test_an_unknown_reduction_is_refused() -> None:
     policy, old, adv, mask = ragged_batch(0)
     with pytest.raises(ValueError, match='reduction is \'max\': use "sum" or "mean"'):
         reg_grpo(policy, old, adv, mask, group_size=4, reduction="max")  # type: ignore[arg-type]
+
+
+# Normalisers, standard deviations, the divisor
+
+
+def of_rho(rho: Sequence[float] | Tensor, adv: Tensor, normaliser: Normaliser, floor: float) -> tuple[float, Tensor]:
+    """Loss and d loss / d rho of one group."""
+    policy, old, mask = from_rho(rho)
+    loss = reg_grpo(policy, old, adv, mask, group_size=len(adv), std_floor=floor, normaliser=normaliser)
+    return loss.item(), torch.autograd.grad(loss, policy)[0].squeeze(1)
+
+
+def test_normalisers_by_hand() -> None:
+    # rho = -0.3, 0.3 has std 0.3, and A = -1, 1.
+    adv = f64([-1.0, 1.0])
+    for normaliser, floor, divisor in (
+        ("exact", 0.4, 0.4),
+        ("exact", 0.1, 0.3),
+        ("detached", 0.4, 0.4),
+        ("detached", 0.1, 0.3),
+        ("smooth", 0.4, 0.5),
+        ("fixed", 0.4, 0.4),
+        ("fixed", 0.1, 0.1),
+    ):
+        loss, _ = of_rho([-0.3, 0.3], adv, normaliser, floor)
+        assert loss == pytest.approx((1 - 0.3 / divisor) ** 2, abs=1e-12)
+
+
+@pytest.mark.parametrize("floor", [0.05, 5.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_gradients_of_the_normalisers(seed: int, floor: float) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    rewards, rho = torch.randn(2, 8, generator=generator, dtype=torch.float64)
+    adv, centred = advantages(rewards, 8), rho - rho.mean()
+    std = centred.square().mean().sqrt()
+    correlation = (adv * centred).mean() / std
+    for normaliser, divisor in (("fixed", f64([floor])), ("detached", std.clamp_min(floor))):
+        expected = -2 / (8 * divisor) * (adv - centred / divisor)
+        torch.testing.assert_close(of_rho(rho, adv, normaliser, floor)[1], expected)
+    # Smooth: Ahat = k c / std with k = std / sqrt(std^2 + s^2), so the loss is 1 + k^2 - 2 r k.
+    root = (std**2 + floor**2).sqrt()
+    k = std / root
+    loss, gradient = of_rho(rho, adv, "smooth", floor)
+    assert loss == pytest.approx((1 + k**2 - 2 * correlation * k).item())
+    torch.testing.assert_close(gradient, -2 / (8 * root) * (adv - centred / root * (1 + correlation * k - k**2)))
+
+
+@pytest.mark.parametrize("normaliser", ["smooth", "detached", "fixed"])
+def test_a_reversed_group_and_groups_of_two_have_a_gradient_without_the_exact_one(normaliser: Normaliser) -> None:
+    adv = advantages(f64([0.0, 1.0, 3.0, 1.0]), 4)
+    _, gradient = of_rho(-adv, adv, normaliser, 0.5)
+    assert (gradient @ adv).item() < -0.1  # a step turns it round
+    _, pair = of_rho([0.3, -0.3], f64([-1.0, 1.0]), normaliser, 0.1)
+    assert pair[0].item() > 0.1
+    torch.testing.assert_close(pair[0], -pair[1])
+
+
+def test_detached_shrinks_the_scale_and_exact_does_not() -> None:
+    generator = torch.Generator().manual_seed(1)
+    rewards, rho = torch.randn(2, 8, generator=generator, dtype=torch.float64)
+    adv, centred = advantages(rewards, 8), rho - rho.mean()
+    assert (of_rho(rho, adv, "detached", 1e-6)[1] @ centred).item() > 0.1
+    assert (of_rho(rho, adv, "exact", 1e-6)[1] @ centred).item() == pytest.approx(0.0, abs=1e-12)
+
+
+def test_at_rho_zero_all_normalisers_are_the_same_finite_gradient() -> None:
+    adv = advantages(f64([0.0, 1.0, 3.0, 1.0]), 4)
+    for normaliser in get_args(Normaliser):
+        torch.testing.assert_close(of_rho([0.0] * 4, adv, normaliser, 0.01)[1], -2 / (4 * 0.01) * adv)
+
+
+def test_with_sample_std_on_both_sides_the_loss_is_smaller_by_g_minus_one_over_g() -> None:
+    generator = torch.Generator().manual_seed(0)
+    rewards, rho = torch.randn(2, 4, generator=generator, dtype=torch.float64)
+    correlation = torch.corrcoef(torch.stack([rewards, rho]))[0, 1]
+    policy, old, mask = from_rho(rho)
+    loss = reg_grpo(policy, old, advantages(rewards, 4, std="sample"), mask, group_size=4, std="sample")
+    torch.testing.assert_close(loss, 2 * 3 / 4 * (1 - correlation))
+
+
+def test_vanished_groups_count_in_the_divisor_if_asked_and_add_nothing() -> None:
+    policy, old, adv, mask = ragged_batch(3)
+    adv[:4] = 0
+    policy[:4] = NAN
+    policy.requires_grad_()
+    left_out = reg_grpo(policy, old, adv, mask, group_size=4)
+    counted = reg_grpo(policy, old, adv, mask, group_size=4, count_vanished=True)
+    torch.testing.assert_close(counted, left_out * 2 / 3)
+    gradient = torch.autograd.grad(counted, policy)[0]
+    assert not gradient[:4].any()
+    assert gradient[4:].any()
+
+
+def test_an_unknown_normaliser_or_std_is_refused() -> None:
+    policy, old, adv, mask = ragged_batch(0)
+    with pytest.raises(ValueError, match="normaliser is 'none': use one of exact, smooth, detached, fixed"):
+        reg_grpo(policy, old, adv, mask, group_size=4, normaliser="none")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match='std is \'both\': use "population" or "sample"'):
+        reg_grpo(policy, old, adv, mask, group_size=4, std="both")  # type: ignore[arg-type]

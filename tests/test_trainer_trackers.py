@@ -27,7 +27,7 @@ from trainer.config import TrainConfig
 from trainer.trackers import PROJECT, check_trackers
 
 TRACKED = [*SMALL, 'train.trackers=["tensorboard"]']
-COLUMNS = {f.name for f in dataclasses.fields(TrainStep)} - {"run_id"}
+COLUMNS = {f.name for f in dataclasses.fields(TrainStep)} - {"run_id", "stopped"}  # those are text
 
 
 def drawn(folder):

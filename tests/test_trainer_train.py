@@ -15,10 +15,11 @@ from storage.files import Files
 from storage.probe import PROBE_FILE, read_probe
 from storage.records import OldLogprobs, TrainRollout, TrainStep
 from storage.shards import Attempt
-from trainer.config import GrpoConfig, TrainConfig
+from trainer.config import LOSSES, GrpoConfig, RegGrpoConfig, TrainConfig
 from trainer.policy import load_policy, load_processor
 from trainer.policy_loss import effective_beta
 from trainer.probe import measure
+from trainer.replay import replay
 from trainer.train import train
 from trainer.updates import OPTIMIZER_FILE, TrainInputs
 
@@ -166,4 +167,122 @@ def test_the_optimisers_state_is_carried(trained, groups, checkpoint, tmp_path):
 
 def test_effective_beta_is_the_formula_of_method():
     config = load_config("tiny").train.loss
-    assert effective_beta(config, 0.1, 20.0) == pytest.approx(0.1 * config.std_floor / 40)
+    assert effective_beta(config, 0.1, "mean", 20.0) == pytest.approx(0.1 * config.std_floor / 40)
+    # A token-sum KL grows with the length as rho does; a token-mean rho does not.
+    assert effective_beta(config, 0.1, "sum", 20.0) == pytest.approx(0.1 * config.std_floor / 2)
+    mean = RegGrpoConfig(reduction="mean", std_floor=0.03)
+    assert effective_beta(mean, 0.1, "mean", 20.0) == pytest.approx(0.1 * 0.03 / 2)
+
+
+@pytest.fixture(scope="module")
+def stored(trained):
+    return trained[0].read_shard(OldLogprobs, "old_logprobs", 0)
+
+
+def steps_of(groups, checkpoint, stored, **settings):
+    """The steps of one round from the initial policy, from stored log-probs, writing nothing."""
+    config = TrainConfig.model_validate(CONFIG.model_dump() | {"groups_per_batch": 5} | settings)
+    inputs = TrainInputs(groups, checkpoint, checkpoint, None, Path, lambda: Path(), "run", 0, 0)
+    return replay(inputs, config, stored, 8, lambda what, done, total, **figures: None)
+
+
+# At theta = old = ref rho is 0: what is left of each loss, where that does not depend on the rewards or the responses.
+ON_POLICY = {"reg_grpo": 1.0, "grpo": 0.0, "dpo": np.log(2), "online_dpo": np.log(2)}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_step_with_each_loss_lowers_it_and_parts_make_the_same_step(groups, checkpoint, stored, loss):
+    settings = {"loss": {"type": loss}, "kl_weight": 0.0, "learning_rate": 1e-6}
+    first, second = steps_of(groups, checkpoint, stored, groups_per_forward=2, **settings)
+    if loss in ON_POLICY:
+        assert first.policy_loss == pytest.approx(ON_POLICY[loss], abs=1e-4)
+    assert second.policy_loss < first.policy_loss
+    at_once = steps_of(groups, checkpoint, stored, groups_per_forward=5, updates_per_batch=1, **settings)[0]
+    assert first.grad_norm == pytest.approx(at_once.grad_norm, rel=1e-3)
+    assert first.loss == pytest.approx(at_once.loss, rel=1e-3, abs=1e-5)
+    assert first.grad_norm > 0
+
+
+def test_the_standard_deviation_of_a_setting_is_the_ones_of_the_advantages(groups, checkpoint, stored):
+    """G = 4: sample advantages are shorter by sqrt(3 / 4), and so is GRPO's gradient on policy."""
+    norms = {}
+    for group_std in ("population", "sample"):
+        loss = {"type": "grpo", "group_std": group_std}
+        (step,) = steps_of(groups, checkpoint, stored, loss=loss, kl_weight=0.0, updates_per_batch=1)
+        norms[group_std] = step.grad_norm
+    assert norms["sample"] == pytest.approx(norms["population"] * 0.75**0.5, rel=1e-4)
+
+
+def test_sft_and_reinforce_learn_from_equal_rewards_and_the_relative_losses_do_not(groups, checkpoint, stored):
+    equal = [[replace(row, reward=1.0) for row in group] for group in groups[:2]]
+    norms = {}
+    for loss in ("sft", "reinforce", "reg_grpo", "grpo", "rloo", "dr_grpo", "rebel", "reward_regression"):
+        (step,) = steps_of(equal, checkpoint, stored, loss={"type": loss}, kl_weight=0.0, updates_per_batch=1)
+        norms[loss] = step.grad_norm
+    assert {loss for loss, norm in norms.items() if norm > 1e-3} == {"sft", "reinforce"}
+
+
+def test_a_vanished_group_that_is_kept_counts_in_the_divisor_and_has_its_kl(groups, checkpoint, stored):
+    alone = steps_of(groups[:1], checkpoint, stored)
+    flat = [replace(row, reward=1.0) for row in groups[1]]
+    for groups_per_forward in (1, 2):
+        both = steps_of([groups[0], flat], checkpoint, stored, groups_per_forward=groups_per_forward)
+        assert both[0].policy_loss == pytest.approx(alone[0].policy_loss / 2)
+        assert both[0].grad_norm == pytest.approx(alone[0].grad_norm / 2, rel=1e-3)
+
+
+def test_a_truncated_response_keeps_its_reward_and_its_place(groups, checkpoint, stored):
+    """The deterministic engine's responses that ran into the limit are trained on like the others."""
+    cut = [[replace(row, finish_reason="length") for row in group] for group in groups[:2]]
+    assert steps_of(cut, checkpoint, stored) == steps_of(groups[:2], checkpoint, stored)
+
+
+def test_the_kl_weight_moves_towards_its_target_and_is_carried(groups, checkpoint, stored, tmp_path):
+    up = steps_of(groups, checkpoint, stored, kl_target=1e-9, updates_per_batch=3)
+    assert [step.kl_weight for step in up] == pytest.approx([0.5, 0.49, 0.49 * 1.02])  # KL 0 at first, then above
+    assert all(step.loss == pytest.approx(step.policy_loss + step.kl_weight * step.kl) for step in up)
+    config = CONFIG.model_copy(update={"kl_target": 100.0})
+    attempt, steps, _ = run(tmp_path / "first", groups, checkpoint, config)
+    assert [step.kl_weight for step in steps] == pytest.approx([0.5 * 0.98**i for i in range(4)])
+    optimizer = saved(attempt, "optimizer")
+    _, later, _ = run(tmp_path / "second", groups, saved(attempt), config, reference=checkpoint, optimizer=optimizer)
+    assert later[0].kl_weight == pytest.approx(0.5 * 0.98**4)
+    fixed = CONFIG.model_copy(update={"kl_weight": 0.3})
+    _, again, _ = run(tmp_path / "third", groups, saved(attempt), fixed, reference=checkpoint, optimizer=optimizer)
+    assert {step.kl_weight for step in again} == {0.3}
+
+
+@pytest.mark.parametrize("name", ["kl", "rho_std"])
+def test_a_step_above_a_ceiling_is_not_taken_and_is_the_last(groups, checkpoint, stored, name):
+    free = steps_of(groups, checkpoint, stored, updates_per_batch=4)
+    values = [getattr(step, name) for step in free]
+    assert values[2] > values[1] > values[0]
+    ceiling = (values[1] + values[2]) / 2
+    stopped = steps_of(groups, checkpoint, stored, updates_per_batch=4, **{f"max_{name}": ceiling})
+    assert stopped[:2] == free[:2]
+    assert len(stopped) == 3
+    assert stopped[2].stopped == f"{name} is {values[2]:.4g}, train.max_{name} {ceiling:g}"
+    assert replace(stopped[2], stopped=None) == free[2]
+
+
+def test_a_stopped_round_leaves_the_policy_of_its_last_step(groups, checkpoint, tmp_path):
+    one = CONFIG.model_copy(update={"groups_per_batch": 5, "updates_per_batch": 1})
+    more = one.model_copy(update={"updates_per_batch": 4, "max_kl": 1e-9})  # the second step is above it
+    wanted, _, _ = run(tmp_path / "one", groups, checkpoint, one)
+    found, steps, _ = run(tmp_path / "more", groups, checkpoint, more)
+    assert [step.stopped is None for step in steps] == [True, False]
+    before, after = weights(saved(wanted)), weights(saved(found))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_the_mismatch_of_what_the_reference_sampled_is_measured_against_the_reference(groups, checkpoint, stored):
+    """Policy version 0 sampled; the old log-probs are a later policy's."""
+    moved = [replace(row, old_logps=row.old_logps - np.float32(7)) for row in stored]
+    honest = [[replace(row, engine_logprobs=ref_of(stored, row)) for row in group] for group in groups]
+    assert steps_of(honest, checkpoint, moved)[0].engine_mismatch_max == 0
+    later = [[replace(row, policy_version=3) for row in group] for group in honest]
+    assert steps_of(later, checkpoint, moved)[0].engine_mismatch_mean == pytest.approx(7, abs=1e-3)
+
+
+def ref_of(stored, row):
+    return next(s.ref_logps for s in stored if (s.group_id, s.rollout_index) == (row.group_id, row.rollout_index))

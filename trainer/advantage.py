@@ -73,3 +73,22 @@ def live_groups(advantages: Tensor, group_size: int) -> Tensor:
     The share of the others is the vanishing ratio.
     """
     return (as_groups(advantages, group_size) != 0).any(dim=1)
+
+
+def centred_rewards(rewards: Tensor, group_size: int) -> Tensor:
+    """The advantage is R - mean R over the group, not divided by its std (Dr. GRPO, arXiv:2503.20783): [N] to [N].
+
+    Exactly 0 for a group whose rewards are all equal. Errors as for `as_groups`.
+    """
+    grouped = as_groups(rewards, group_size)
+    equal = (grouped == grouped[:, :1]).all(dim=1, keepdim=True)
+    centred = grouped.double() - grouped.double().mean(dim=1, keepdim=True)
+    return torch.where(equal, 0.0, centred).to(rewards.dtype).reshape(-1)
+
+
+def leave_one_out(rewards: Tensor, group_size: int) -> Tensor:
+    """The advantage is R_i less the mean of the group's other rewards, G / (G - 1) (R_i - mean R): [N] to [N].
+
+    RLOO, arXiv:2402.14740. Errors as for `as_groups`.
+    """
+    return centred_rewards(rewards, group_size) * (group_size / (group_size - 1))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Settings(BaseModel):
@@ -20,6 +20,15 @@ class RegGrpoConfig(Settings):
     """Which loss."""
     std_floor: Annotated[float, Field(gt=0.0)] = 0.01
     """Floor s of std(rho), nats; above the std that rounding alone gives. Ours: the paper gives none."""
+    normaliser: Literal["exact", "smooth", "detached", "fixed"] = "exact"
+    """What centred rho is divided by: `exact`, max(std, s); `smooth`, sqrt(var + s^2); `detached`, as exact, without a
+    gradient of its own; `fixed`, s. Only exact is Eq. 8, and it gives groups of two no gradient above the floor."""
+    reduction: Literal["sum", "mean"] = "sum"
+    """Whether rho is the sum over a response's tokens (paper) or their mean; with `mean` the floor is nats a token."""
+    group_std: Literal["population", "sample"] = "population"
+    """Divisor of both variances, of the rewards and of rho: G, or G - 1."""
+    advantage_eps: Annotated[float, Field(ge=0.0)] = 0.0
+    """Added to the std of the rewards."""
 
 
 class GrpoConfig(Settings):
@@ -33,12 +42,106 @@ class GrpoConfig(Settings):
     """The ratio's upper bound is 1 + clip_high."""
     clip: bool = True
     """Whether the ratio is clipped; the paper's own GRPO baseline does not (Appendix C.1)."""
+    group_std: Literal["population", "sample"] = "population"
+    """Divisor of the rewards' variance: G, or G - 1 (TRL and the paper's base code, with `advantage_eps = 1e-4`)."""
+    advantage_eps: Annotated[float, Field(ge=0.0)] = 0.0
+    """Added to the std of the rewards."""
+
+
+class DrGrpoConfig(Settings):
+    """Dr. GRPO (arXiv:2503.20783): rewards less the group's mean, token sums over one constant."""
+
+    type: Literal["dr_grpo"] = "dr_grpo"
+    """Which loss."""
+    max_tokens: Annotated[int, Field(ge=1)] = 256
+    """What every response's token sum is divided by; `rollout.max_new_tokens` is meant."""
+    clip_low: Annotated[float, Field(gt=0.0, lt=1.0)] | None = 0.2
+    """The ratio's lower bound is 1 - clip_low; TOML cannot say none, so `clip = false` turns both off."""
+    clip_high: Annotated[float, Field(gt=0.0)] | None = 0.2
+    """The ratio's upper bound is 1 + clip_high."""
+    clip: bool = True
+    """Whether the ratio is clipped."""
+
+
+class ReinforceConfig(Settings):
+    """REINFORCE: (R - baseline) times the gradient of the response's log-prob."""
+
+    type: Literal["reinforce"] = "reinforce"
+    """Which loss."""
+    baseline: float = 0.0
+    """A constant taken from every reward; 0 is plain REINFORCE, in which every response with a reward is pushed up."""
+
+
+class RlooConfig(Settings):
+    """RLOO (arXiv:2402.14740): REINFORCE whose baseline is the mean of the group's other rewards."""
+
+    type: Literal["rloo"] = "rloo"
+    """Which loss."""
+
+
+class RebelConfig(Settings):
+    """REBEL (arXiv:2404.16767): regresses differences of rho on differences of rewards."""
+
+    type: Literal["rebel"] = "rebel"
+    """Which loss."""
+    eta: Annotated[float, Field(gt=0.0)] = 1.0
+    """Nats of rho a unit of reward: how far one round may move. Ours: the paper gives none."""
+
+
+class RewardRegressionConfig(Settings):
+    """Reward-Regression (Eq. 6): regresses the reward on lambda (rho + log Z)."""
+
+    type: Literal["reward_regression"] = "reward_regression"
+    """Which loss."""
+    kl_strength: Annotated[float, Field(gt=0.0)] = 1.0
+    """lambda: reward that one nat of KL to the old policy costs. Ours: the paper gives none."""
+
+
+class DpoConfig(Settings):
+    """DPO (arXiv:2305.18290) on the best and the worst of a group that the reference sampled."""
+
+    type: Literal["dpo"] = "dpo"
+    """Which loss; needs `rollout.policy = "reference"`."""
+    beta: Annotated[float, Field(gt=0.0)] = 0.1
+    """Weight of the log-ratios to the reference: small lets the policy move far."""
+
+
+class OnlineDpoConfig(Settings):
+    """Online DPO (arXiv:2402.04792): DPO on the best and the worst of a group that the current policy sampled."""
+
+    type: Literal["online_dpo"] = "online_dpo"
+    """Which loss."""
+    beta: Annotated[float, Field(gt=0.0)] = 0.1
+    """Weight of the log-ratios to the reference: small lets the policy move far."""
+
+
+class SftConfig(Settings):
+    """Supervised fine-tuning on the best response of each group (RAFT, arXiv:2304.06767)."""
+
+    type: Literal["sft"] = "sft"
+    """Which loss."""
+
+
+Loss = (
+    RegGrpoConfig
+    | GrpoConfig
+    | DrGrpoConfig
+    | ReinforceConfig
+    | RlooConfig
+    | RebelConfig
+    | RewardRegressionConfig
+    | DpoConfig
+    | OnlineDpoConfig
+    | SftConfig
+)
+LOSSES: tuple[str, ...] = tuple(kind.model_fields["type"].default for kind in Loss.__args__)
+"""The names of the losses."""
 
 
 class TrainConfig(Settings):
     """One round's training."""
 
-    loss: Annotated[RegGrpoConfig | GrpoConfig, Field(discriminator="type")] = RegGrpoConfig()
+    loss: Annotated[Loss, Field(discriminator="type")] = RegGrpoConfig()
     """The policy loss and its own knobs."""
     learning_rate: Annotated[float, Field(gt=0.0)] = 1e-6
     """AdamW step size (base recipe: 1e-6)."""
@@ -48,10 +151,19 @@ class TrainConfig(Settings):
     """Gradients are scaled down to this norm; the table holds the norm before."""
     kl_weight: Annotated[float, Field(ge=0.0)] = 0.1
     """Weight of KL(policy || reference) (paper: 0.1; its authors used 1.0 for Figure 3)."""
-    kl_estimator: Literal["k1", "k2", "k3"] = "k3"
-    """Per-token estimator; k3 is the field's usual (docs: trainer/losses/kl.py)."""
+    kl_target: Annotated[float, Field(gt=0.0)] | None = None
+    """KL, in the unit of `train_steps.kl`, that the weight is steered to; not set, the weight stays. With a target
+    `kl_weight` is where it starts, and the optimiser's state carries it from round to round (trainer/kl_weight.py)."""
+    kl_estimator: Literal["k1", "k2", "k3", "k3_ratio"] = "k3"
+    """Per-token estimator; k3 is the field's usual, k3_ratio is k3 times pi_theta / pi_old (trainer/losses/kl.py)."""
     kl_clamp: Annotated[float, Field(gt=0.0)] | None = None
     """Bound on |log pi_ref - log pi_theta| a token; tokens beyond it get no KL gradient."""
+    kl_reduction: Literal["mean", "sum"] = "mean"
+    """Mean over a response's tokens (GRPO's scale), or their sum (the KL of whole responses, Reg-GRPO's scale)."""
+    max_kl: Annotated[float, Field(gt=0.0)] | None = None
+    """A step that finds a higher KL to the reference is not taken and ends the round's updates; `stopped` says so."""
+    max_rho_std: Annotated[float, Field(gt=0.0)] | None = None
+    """The same for the mean over groups of std(rho), nats."""
     groups_per_batch: Annotated[int, Field(ge=1)] = 8
     """Groups an optimiser step (base recipe: 8 prompts)."""
     groups_per_forward: Annotated[int, Field(ge=1)] = 1
@@ -64,3 +176,12 @@ class TrainConfig(Settings):
     """Recompute activations in the backward pass: less memory, more time."""
     trackers: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = ()
     """Where each optimiser step is logged live, as its row of `train_steps`; changes no number, makes nothing stale."""
+
+    @model_validator(mode="after")
+    def _can_adapt(self) -> Self:
+        if self.kl_target is not None and self.kl_weight == 0:
+            raise ValueError(
+                f"kl_target is {self.kl_target}, kl_weight 0: the weight is steered by factors, and 0 stays 0; "
+                "start above it"
+            )
+        return self

@@ -18,15 +18,17 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from torch import Tensor
 
+from storage.digest import derive_seed
 from storage.progress import Progress
 from storage.records import OldLogprobs, Rollout, TrainRollout, TrainStep
-from trainer.advantage import advantages
 from trainer.batch import Group, collate, encode_group
 from trainer.config import TrainConfig
+from trainer.kl_weight import adapted
 from trainer.logprobs import response_logprobs
 from trainer.losses.kl import kl_penalty
+from trainer.pairs import best_and_worst
 from trainer.policy import forbidden_token_ids, load_policy, load_processor
-from trainer.policy_loss import effective_beta, policy_loss
+from trainer.policy_loss import Responses, effective_beta, policy_loss, response_advantages
 
 OPTIMIZER_FILE = "optimizer.pt"
 OldLogps = Mapping[tuple[str, int], OldLogprobs]
@@ -77,6 +79,14 @@ class Training:
                 group["lr"] = config.learning_rate
 
     @property
+    def kl_weight(self) -> float:
+        """The weight of the next step; an adaptive one is part of the optimiser's state."""
+        if self.config.kl_target is None:
+            return self.config.kl_weight
+        weight: float = self.optimizer.param_groups[0].get("kl_weight", self.config.kl_weight)
+        return weight
+
+    @property
     def device(self) -> torch.device:
         """Where the model is."""
         device: torch.device = self.accelerator.device
@@ -103,7 +113,7 @@ class Training:
         return [row[: len(rollout.response_token_ids)] for row, rollout in zip(logps, group.rollouts, strict=True)]
 
     def updates(self, groups: Sequence[Group], stored: OldLogps) -> Iterator[tuple[TrainStep, list[TrainRollout]]]:
-        """Does one optimiser step after the other, and yields each with its rollouts' part in it."""
+        """Does one optimiser step after the other, and yields each with its rollouts' part in it; ends at a ceiling."""
         size, updates = self.config.groups_per_batch, self.config.updates_per_batch
         starts, step = range(0, len(groups), size), 0
         for batch_index, start in enumerate(starts):
@@ -113,6 +123,8 @@ class Training:
                 step += 1
                 figures = {"loss": record.loss, "kl": record.kl, "rho_std": record.rho_std}
                 self.progress("update policy", step, len(starts) * updates, **figures)
+                if record.stopped is not None:
+                    return
 
     def _step(
         self,
@@ -126,37 +138,44 @@ class Training:
             self._accumulate(groups[i : i + self.config.groups_per_forward], len(groups), stored)
             for i in range(0, len(groups), self.config.groups_per_forward)
         ]
-        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.max_grad_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        weight, norm = self.kl_weight, self._clipped_norm()
         rollouts = [rollout for group in groups for rollout in group.rollouts]
         rho = torch.cat([part.rho for part in parts]).double()
         lengths = [len(rollout.response_token_ids) for rollout in rollouts]
+        rho_std = float(rho.view(len(groups), -1).std(dim=1, correction=0).mean())
         # A group's input is its first rollout's; responses of another pass were sampled on another one (NoisyRollout).
         comparable = [r for group in groups for r in group.rollouts if r.pass_ == group.rollouts[0].pass_]
         mismatch = np.concatenate(
-            [np.abs(r.engine_logprobs - stored[r.group_id, r.rollout_index].old_logps) for r in comparable]
+            [np.abs(r.engine_logprobs - _sampler(r, stored[r.group_id, r.rollout_index])) for r in comparable]
         )
         shares = [len(part.rho) / len(rho) for part in parts]
         loss, kl = (sum(s * getattr(p, n) for s, p in zip(shares, parts, strict=True)) for n in ("loss", "kl"))
+        stopped = self._exceeded(kl, rho_std)
+        if stopped is None:
+            self.optimizer.step()
+            if self.config.kl_target is not None:
+                self.optimizer.param_groups[0]["kl_weight"] = adapted(weight, kl, self.config.kl_target)
+        self.optimizer.zero_grad()
         record = TrainStep(
             run_id=self.inputs.run_id,
             round_index=self.inputs.round_index,
             step=step,
             batch_index=batch_index,
             update_index=update_index,
-            loss=loss + self.config.kl_weight * kl,
+            loss=loss + weight * kl,
             policy_loss=loss,
             kl=kl,
-            grad_norm=float(norm),
+            grad_norm=norm,
             rho_mean=float(rho.mean()),
-            rho_std=float(rho.view(len(groups), -1).std(dim=1, correction=0).mean()),
+            rho_std=rho_std,
             engine_mismatch_mean=float(mismatch.mean()),
             engine_mismatch_max=float(mismatch.max()),
-            effective_beta=effective_beta(self.config.loss, self.config.kl_weight, float(np.mean(lengths))),
+            effective_beta=effective_beta(self.config.loss, weight, self.config.kl_reduction, float(np.mean(lengths))),
             learning_rate=self.config.learning_rate,
             num_groups=len(groups),
             num_tokens=sum(lengths),
+            kl_weight=weight,
+            stopped=stopped,
         )
         advantage = itertools.chain.from_iterable(part.advantages.tolist() for part in parts)
         policy = itertools.chain.from_iterable(part.policy_logps.tolist() for part in parts)
@@ -175,6 +194,18 @@ class Training:
         ]
         return record, rows
 
+    def _clipped_norm(self) -> float:
+        """Scales the gradients down to the longest norm allowed; the norm before."""
+        return float(self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.max_grad_norm))
+
+    def _exceeded(self, kl: float, rho_std: float) -> str | None:
+        """The ceiling that a step is above, in words; None below both."""
+        for name, value in (("kl", kl), ("rho_std", rho_std)):
+            ceiling = getattr(self.config, f"max_{name}")
+            if ceiling is not None and value > ceiling:
+                return f"{name} is {value:.4g}, train.max_{name} {ceiling:g}"
+        return None
+
     def _accumulate(self, groups: Sequence[Group], num_groups: int, stored: OldLogps) -> _Part:
         """Adds the gradient of some of a step's `num_groups` groups; every group weighs the same."""
         batch = collate(groups, self.policy.config, self.device)
@@ -185,21 +216,46 @@ class Training:
         )
         group_size = len(groups[0].rollouts)
         rewards = torch.tensor([r.reward for r in rollouts], dtype=torch.float64)
-        advantage = advantages(rewards, group_size).float().to(self.device)
+        advantage = response_advantages(self.config.loss, rewards, group_size).float()
+        seeds = [derive_seed(self.inputs.seed, "pairs", group.rollouts[0].group_id) for group in groups]
+        pairs = best_and_worst(rewards, group_size, seeds)
         with self.accelerator.autocast():
             logps = response_logprobs(self.model, batch, self.forbidden)
-        loss = policy_loss(self.config.loss, logps, old, advantage, batch.mask, group_size)
-        kl = kl_penalty(logps, ref, batch.mask, estimator=self.config.kl_estimator, clamp=self.config.kl_clamp)
-        self.accelerator.backward((loss + self.config.kl_weight * kl) * (len(groups) / num_groups))
+        responses = Responses(
+            policy_logps=logps,
+            old_logps=old,
+            ref_logps=ref,
+            mask=batch.mask,
+            rewards=rewards.float().to(self.device),
+            advantages=advantage.to(self.device),
+            pairs=pairs.to(self.device),
+            group_size=group_size,
+        )
+        loss = policy_loss(self.config.loss, responses)
+        kl = kl_penalty(
+            logps,
+            ref,
+            batch.mask,
+            estimator=self.config.kl_estimator,
+            clamp=self.config.kl_clamp,
+            reduction=self.config.kl_reduction,
+            old_logps=old,
+        )
+        self.accelerator.backward((loss + self.kl_weight * kl) * (len(groups) / num_groups))
         sums = logps.detach().double().sum(dim=1).cpu()
         rho = sums - old.double().sum(dim=1).cpu()
-        return _Part(float(loss.detach()), float(kl.detach()), rho, sums, advantage.cpu())
+        return _Part(float(loss.detach()), float(kl.detach()), rho, sums, advantage)
 
     def _padded(self, rows: Sequence[np.ndarray], mask: Tensor) -> Tensor:
         result = torch.zeros(mask.shape, device=self.device)
         for i, row in enumerate(rows):
             result[i, : len(row)] = torch.tensor(row)
         return result
+
+
+def _sampler(rollout: Rollout, stored: OldLogprobs) -> np.ndarray:
+    """Log-probs under the policy that sampled a rollout: version 0 is the reference, which may be older than old."""
+    return stored.ref_logps if rollout.policy_version == 0 else stored.old_logps
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,8 @@
 """GRPO: -min(w A, clip(w) A) a token, w = pi_theta / pi_old; arXiv:2506.07464, Eq. 2 without its KL term."""
 
-import math
-
-import torch
 from torch import Tensor
+
+from trainer.losses.surrogate import clipped_surrogate
 
 
 def grpo(
@@ -36,18 +35,6 @@ def grpo(
     Raises:
         ValueError: shapes that differ.
     """
-    if not policy_logps.shape == old_logps.shape == mask.shape:
-        shapes = f"{tuple(policy_logps.shape)}, {tuple(old_logps.shape)} and {tuple(mask.shape)}"
-        raise ValueError(f"policy_logps, old_logps and mask have shapes {shapes}: pass all three as [N, T]")
-    if advantages.shape != policy_logps.shape[:1]:
-        raise ValueError(f"advantages have shape {tuple(advantages.shape)}: pass one for each of {len(mask)} responses")
-    dtype = torch.promote_types(policy_logps.dtype, torch.float32)
-    mask = mask.bool()
-    # Masked before exp: a NaN that went through exp would come back in the gradient.
-    ratio = torch.where(mask, policy_logps.to(dtype) - old_logps.detach().to(dtype), 0.0).exp()
-    low = 0.0 if clip_low is None else 1.0 - clip_low  # a ratio is never negative: 0 is no bound
-    high = math.inf if clip_high is None else 1.0 + clip_high
-    actual = advantages.detach().to(dtype).unsqueeze(1)
-    surrogate = torch.minimum(ratio * actual, ratio.clamp(low, high) * actual)
-    num_tokens = mask.sum(dim=1).clamp_min(1)
-    return -(torch.where(mask, surrogate, 0.0).sum(dim=1) / num_tokens).mean()
+    surrogate = clipped_surrogate(policy_logps, old_logps, advantages, mask, clip_low=clip_low, clip_high=clip_high)
+    num_tokens = mask.bool().sum(dim=1).clamp_min(1)
+    return -(surrogate.sum(dim=1) / num_tokens).mean()

@@ -123,9 +123,8 @@ def main() -> None:
             augmented += runs["with"][0]
             ratios.append(vanishing({arm: by_round for arm, (_, by_round) in runs.items()}))
     rows = effects(augmented)
-    print(
-        f"{'kind':<7}{'level':>6}{'samples':>9}{'effect':>18}{'after - before':>18}{'vanished: control':>19}{'after':>7}"
-    )
+    titles = f"{'effect':>18}{'after - before':>18}{'vanished: control':>19}{'after':>7}"
+    print(f"{'kind':<7}{'level':>6}{'samples':>9}{titles}")
     for row in rows:
         cells = [f"{row[name]:+.3f} +- {row[f'{name}_half']:.3f}" for name in ("effect", "naive")]
         cells += [f"{row[name]:.0%}" for name in ("vanished_control", "vanished_after")]

@@ -90,7 +90,7 @@ def test_a_quarter_of_the_samples_is_augmented_the_easiest_first_and_the_rest_is
 
 def test_noised_samples_train_on_half_clean_half_noisy_groups_of_clean_input(ask):
     groups = {}
-    for row in ask("from curated order by round_index, position"):
+    for row in ask("from curated order by round_index, position, pass desc, rollout_index"):
         groups.setdefault((row["round_index"], row["position"]), []).append(row)
     mixed = [group for group in groups.values() if {row["pass"] for row in group} == {"original", "augmented"}]
     assert mixed

@@ -62,7 +62,7 @@ def test_every_part_is_measured_at_every_level(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found = json.loads(result.read_text())
-    assert found["version"] == 2
+    assert found["version"] == 3
     parts = {row["what"].split(",")[0] for row in found["rows"]}
     assert parts == {"floor", "warm", "ceiling", "lift"}
     for part in parts:

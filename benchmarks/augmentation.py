@@ -6,8 +6,8 @@ Preset tiny through the real loop, with augmentation (a control for every augmen
 each. Printed: the effect by kind and level; beside it the naive difference after - before, which regression to the mean
 makes look well whatever was done; and the vanishing ratio of the groups made to be trained on, over all rounds and up
 to equal numbers of live groups (the smaller of the two runs') and of generated tokens. Tokens are those of every
-response that training asks for: original and augmented groups and guided traces; controls, which only measure, are left
-out.
+response that training asks for: original and augmented groups and guided traces (whose tokens are not stored: estimated
+from their letters); controls, which only measure, are left out.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
+from interval import interval
 from small_run import complete_in_child
 
 from flows.config import load_config
@@ -96,9 +97,8 @@ def effects(rows: Rows) -> Rows:
             shown = [row for row in of_kind if level in (row["level"], "all")]
             row: dict[str, Any] = {"kind": kind, "level": level, "samples": len(shown)}
             for name in ("effect", "naive", "vanished_control", "vanished_after"):
-                values = np.array([one[name] for one in shown], float)
-                spread = values.std(ddof=1) if len(values) > 1 else float("nan")
-                row |= {name: float(values.mean()), f"{name}_half": float(1.96 * spread / np.sqrt(len(values)))}
+                mean, half = interval(np.array([one[name] for one in shown], float))
+                row |= {name: mean, f"{name}_half": half}
             found.append(row)
     return found
 

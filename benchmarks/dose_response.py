@@ -25,17 +25,15 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import matplotlib
 import numpy as np
 from doses import DIRECTION, doses
-from embedded_measure import test_samples
+from embedded_measure import policy_scene, test_samples
+from interval import interval
 from matplotlib.figure import Figure
 
 from flows.config import RunConfig, load_config
 from flows.report.chart import HARD, INK, STYLE
-from flows.session import find_checkpoint, make_engine
-from stages.engine import Policy
-from stages.rollout import Scene, roll_out
-from storage.probe import PROBE_FILE
+from flows.session import find_checkpoint
+from stages.rollout import roll_out
 from storage.records import Sample
-from trainer.policy import load_processor
 
 SEED = 3000
 Rows = list[dict[str, Any]]
@@ -43,12 +41,8 @@ Rows = list[dict[str, Any]]
 
 def measure(config: RunConfig, samples: Sequence[Sample]) -> dict[tuple[str, Any], tuple[np.ndarray, np.ndarray]]:
     """Mean reward and accuracy of each sample, [samples] each, by (series, dose); the engine is loaded once."""
-    checkpoint = find_checkpoint(config.model.path)
-    engine, processor = make_engine(config, checkpoint), load_processor(checkpoint)
-    engine.load(Policy(checkpoint, checkpoint / PROBE_FILE, 0))
-    scene = Scene("benchmark", 0, "dose", SEED, 0, engine, processor, config.video, config.rewards, Path)
     found = {}
-    try:
+    with policy_scene(config, find_checkpoint(config.model.path), SEED) as scene:
         for series, dose, queries in doses(samples, config, scene):
             started = time.perf_counter()
             rollouts = roll_out(queries, config.rollout, scene)[0] if queries else []
@@ -58,16 +52,7 @@ def measure(config: RunConfig, samples: Sequence[Sample]) -> dict[tuple[str, Any
             found[series, dose] = rewards.mean(axis=1), right.mean(axis=1)
             rate = len(rollouts) / (time.perf_counter() - started)
             print(f"{series} {dose}: {len(rollouts)} responses, {rate:.0f}/s", flush=True)
-    finally:
-        engine.release()
     return found
-
-
-def interval(values: np.ndarray) -> tuple[float, float]:
-    """Mean and half of its 95 % interval; nan for fewer than two values."""
-    if len(values) < 2:
-        return (float(values.mean()) if len(values) else float("nan")), float("nan")
-    return float(values.mean()), float(1.96 * values.std(ddof=1) / np.sqrt(len(values)))
 
 
 def responses(found: dict[tuple[str, Any], tuple[np.ndarray, np.ndarray]]) -> Rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from stages.alterations import cue, make_harder
 from stages.augment import add_hints
 from stages.config import AugmentConfig
 from stages.hint import make_hint, reasoning
-from stages.rollout import Query, Scene
+from stages.rollout import Query, Scene, as_in_the_data
 from storage.records import Augmentation, Difficulty, Sample
 
 DOSES: dict[str, tuple[float | str, ...]] = {
@@ -65,7 +66,7 @@ def _altered(sample: Sample, settings: AugmentConfig, scene: Scene, alter: Calla
 
 
 def _plain(sample: Sample, hint: str = "") -> Query:
-    return Query(sample, "original", 0, sample.video_path, None, "hint" if hint else "none", 0.0, hint)
+    return replace(as_in_the_data(sample, "original", 0), augmentation="hint" if hint else "none", hint=hint)
 
 
 def _best_traces(samples: Sequence[Sample], config: RunConfig, scene: Scene) -> dict[str, str]:

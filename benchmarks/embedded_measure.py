@@ -15,10 +15,11 @@ from flows.config import RunConfig
 from flows.session import make_engine
 from stages.engine import Policy
 from stages.evaluate import evaluate
-from stages.rollout import Query, Scene, roll_out
+from stages.rollout import Scene, as_in_the_data, roll_out
 from storage.datasets import load, shapes
 from storage.probe import PROBE_FILE
 from storage.records import Sample
+from trainer.policy import load_processor
 
 ALL = "all"
 LEVELS = (*shapes.LEVELS, ALL)
@@ -45,19 +46,23 @@ def test_samples(seed: int, number: int) -> Iterator[list[Sample]]:
         yield load("shapes", root=Path(folder))
 
 
-def answer(config: RunConfig, checkpoint: Path, samples: Sequence[Sample], seed: int) -> dict[str, list[Graded]]:
-    """The policy's greedy and sampled (`rollout.group_size` a sample, the run's temperature) responses, graded."""
-    from transformers import AutoProcessor
-
+@contextmanager
+def policy_scene(config: RunConfig, checkpoint: Path, seed: int) -> Iterator[Scene]:
+    """What the stages share, with an engine that holds the policy; it is released at the end."""
     engine = make_engine(config, checkpoint)
     engine.load(Policy(checkpoint, checkpoint / PROBE_FILE, 0))
-    processor = AutoProcessor.from_pretrained(checkpoint)
-    scene = Scene("benchmark", 0, "evaluate", seed, 0, engine, processor, config.video, config.rewards, Path)
-    queries = [Query(sample, "original", i, sample.video_path, None) for i, sample in enumerate(samples)]
+    processor = load_processor(checkpoint)
     try:
-        greedy, sampled = evaluate(samples, config.evaluate, scene)[0], roll_out(queries, config.rollout, scene)[0]
+        yield Scene("benchmark", 0, "evaluate", seed, 0, engine, processor, config.video, config.rewards, Path)
     finally:
         engine.release()
+
+
+def answer(config: RunConfig, checkpoint: Path, samples: Sequence[Sample], seed: int) -> dict[str, list[Graded]]:
+    """The policy's greedy and sampled (`rollout.group_size` a sample, the run's temperature) responses, graded."""
+    queries = [as_in_the_data(sample, "original", i) for i, sample in enumerate(samples)]
+    with policy_scene(config, checkpoint, seed) as scene:
+        greedy, sampled = evaluate(samples, config.evaluate, scene)[0], roll_out(queries, config.rollout, scene)[0]
     levels = {sample.sample_id: str(sample.task_level) for sample in samples}
     return {
         name: [

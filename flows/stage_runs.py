@@ -16,11 +16,11 @@ from flows.session import Session
 from flows.stage_specs import window_rounds
 from flows.terminal import log_folder
 from stages.alterations import cue, make_harder
-from stages.augment import add_hints, left_out
+from stages.augment import add_hints, augmentation
 from stages.curate import curate
 from stages.difficulty import difficulty_record
 from stages.evaluate import evaluate
-from stages.rollout import Query, roll_out
+from stages.rollout import Query, as_in_the_data, roll_out
 from stages.select import select
 from stages.share import within_share
 from storage.altered import store_video
@@ -53,8 +53,7 @@ def run_rollout(session: Session, r: int, attempt: Attempt, progress: Progress) 
     first = r * session.config.select.samples_per_round  # every earlier round selected as many
     queries = []
     for row in _read(session, Selected, "selected", address(r, "select")):
-        sample = session.samples[row.sample_id]
-        queries.append(Query(sample, "original", first + row.position, sample.video_path, sample.video_sha256))
+        queries.append(as_in_the_data(session.samples[row.sample_id], "original", first + row.position))
     return _roll_out(session, r, attempt, queries, progress)
 
 
@@ -101,11 +100,11 @@ def run_augment(session: Session, r: int, attempt: Attempt, progress: Progress) 
 
     def work(chunk: Sequence[Difficulty]) -> dict[str, list[Any]]:
         altered: list[Augmentation | Dropped] = []
-        to_hint, beyond = list[tuple[Sample, Difficulty]](), list[tuple[Sample, Difficulty]]()
+        to_hint = list[tuple[Sample, Difficulty]]()
         for row in chunk:
             sample = session.samples[row.sample_id]
             if row.sample_id not in within:
-                beyond.append((sample, row))
+                altered.append(augmentation(sample, row, scene, reason="share"))
                 continue
             found = (make_harder if row.label == "easy" else cue)(sample, row, config, scene, store)
             if found is None:
@@ -115,7 +114,6 @@ def run_augment(session: Session, r: int, attempt: Attempt, progress: Progress) 
         longest = session.config.engine.max_model_len
         hinted, traces, dropped = add_hints(to_hint, config, session.config.rollout, scene, max_model_len=longest)
         augmented = [row for row in altered if isinstance(row, Augmentation)] + hinted
-        augmented += left_out(beyond, config, scene)
         dropped += [row for row in altered if isinstance(row, Dropped)]
         return {"augmentations": augmented, "hint_traces": traces, "dropped": dropped}
 
@@ -134,7 +132,7 @@ def run_rollout_augmented(session: Session, r: int, attempt: Attempt, progress: 
         video = (row.video_path, row.video_sha256)
         queries.append(Query(sample, "augmented", group_index, *video, row.kind, row.level, row.hint, row.alteration))
         if row.control:
-            queries.append(Query(sample, "control", group_index, sample.video_path, sample.video_sha256))
+            queries.append(as_in_the_data(sample, "control", group_index))
     return _roll_out(session, r, attempt, queries, progress)
 
 

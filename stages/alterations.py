@@ -13,9 +13,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from stages.augment import has_control
+from stages.augment import augmentation, has_control
 from stages.config import AugmentConfig
-from stages.rollout import Query, Scene, read_videos
+from stages.rollout import Scene, as_in_the_data, read_videos
 from storage.digest import derive_seed
 from storage.frames import alter, read_frames
 from storage.noise import noise_seed, realised_sigma
@@ -43,7 +43,7 @@ def make_harder(
     seed = derive_seed(scene.seed, scene.round_index, "mask", sample.sample_id)
     masked = frames_to_mask(len(video.frames), difficulty.level * config.max_mask_share, seed)
     if len(masked) == 0:
-        return _row(sample, difficulty, "none", scene, reason="no_frame_to_mask")
+        return augmentation(sample, difficulty, scene, reason="no_frame_to_mask")
     return _altered(sample, difficulty, "mask", Alteration(masked_frames=masked), video, config, scene, store)
 
 
@@ -87,8 +87,7 @@ def frames_inside(times: np.ndarray, spans: tuple[tuple[float, float], ...]) -> 
 
 
 def _shown(sample: Sample, difficulty: Difficulty, scene: Scene) -> Video | Dropped:
-    query = Query(sample, "original", difficulty.group_index, sample.video_path, sample.video_sha256)
-    _, videos, dropped = read_videos([query], scene)
+    _, videos, dropped = read_videos([as_in_the_data(sample, "original", difficulty.group_index)], scene)
     return dropped[0] if dropped else videos[0]
 
 
@@ -103,7 +102,8 @@ def _altered(
     store: StoreVideo,
 ) -> Augmentation:
     alteration = dataclasses.replace(alteration, altered_on_read=config.storage == "seed")
-    row = _row(sample, difficulty, kind, scene, alteration=alteration, control=has_control(sample, config, scene))
+    control = has_control(sample, config, scene)
+    row = augmentation(sample, difficulty, scene, kind=kind, alteration=alteration, control=control)
     if config.storage == "video":
         rate = video.fps * len(video.frames) / video.num_file_frames
         path, sha256 = store(alter(video.frames, alteration), rate)
@@ -112,32 +112,3 @@ def _altered(
         return row
     read = read_frames(scene.locate(row.video_path), scene.video.num_frames, scene.video.max_pixels, alteration)
     return dataclasses.replace(row, realised_sigma=realised_sigma(video.frames, read.frames))
-
-
-def _row(
-    sample: Sample,
-    difficulty: Difficulty,
-    kind: Kind,
-    scene: Scene,
-    *,
-    reason: str = "",
-    alteration: Alteration | None = None,
-    control: bool = False,
-) -> Augmentation:
-    return Augmentation(
-        run_id=scene.run_id,
-        round_index=scene.round_index,
-        sample_id=sample.sample_id,
-        kind=kind,
-        level=difficulty.level,
-        reason=reason,
-        alteration=alteration or Alteration(),
-        realised_sigma=None,
-        video_path=sample.video_path,
-        video_sha256=sample.video_sha256 or "",
-        hint="",
-        hint_fraction=None,
-        hint_leaked=False,
-        hint_too_long=False,
-        control=control,
-    )

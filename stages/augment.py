@@ -7,6 +7,7 @@ out, the row has kind `none` and the reason.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -17,7 +18,7 @@ from stages.engine import Sampling
 from stages.hint import Hint, best_trace, earns, make_hint, reasoning, usable
 from stages.prompts import question_text, render
 from stages.rewards import grade
-from stages.rollout import Query, Scene, ask
+from stages.rollout import Scene, as_in_the_data, ask
 from storage.digest import derive_seed
 from storage.records import Alteration, Augmentation, Difficulty, Dropped, HintTrace, Sample
 
@@ -38,7 +39,7 @@ def add_hints(
     """
     by_id = {sample.sample_id: (sample, difficulty) for sample, difficulty in items}
     answered, dropped = ask(
-        [_query(*item) for item in items],
+        [as_in_the_data(sample, "original", difficulty.group_index) for sample, difficulty in items],
         Sampling(config.num_traces, rollout.temperature, rollout.max_new_tokens),
         scene,
         text=lambda query: question_text(query.sample, reveal_answer=True),
@@ -70,11 +71,6 @@ def add_hints(
     return augmentations, rows, dropped
 
 
-def left_out(items: Sequence[tuple[Sample, Difficulty]], config: AugmentConfig, scene: Scene) -> list[Augmentation]:
-    """The rows of the samples that `max_share` leaves as they are: kind none, reason `share`."""
-    return [_hinted(sample, difficulty, Hint("", 0.0, "share"), config, scene) for sample, difficulty in items]
-
-
 def has_control(sample: Sample, config: AugmentConfig, scene: Scene) -> bool:
     """Whether the original input is sampled once more: a seeded share `control_fraction` of the augmented samples."""
     draw = derive_seed(scene.seed, scene.round_index, "control", sample.sample_id) / 2**31
@@ -86,25 +82,32 @@ def _fits(sample: Sample, room: int, processor: Any, hint: str) -> bool:
     return num_text_tokens(render(processor, question_text(sample, hint=hint)), processor) <= room
 
 
-def _hinted(sample: Sample, difficulty: Difficulty, hint: Hint, config: AugmentConfig, scene: Scene) -> Augmentation:
-    return Augmentation(
+def augmentation(sample: Sample, difficulty: Difficulty, scene: Scene, **found: Any) -> Augmentation:
+    """The row of a sample: nothing is done to it, but for the fields of `Augmentation` that were `found`."""
+    nothing = Augmentation(
         run_id=scene.run_id,
         round_index=scene.round_index,
         sample_id=sample.sample_id,
-        kind="hint" if hint.text else "none",
+        kind="none",
         level=difficulty.level,
-        reason=hint.reason,
+        reason="",
         alteration=Alteration(),
         realised_sigma=None,
         video_path=sample.video_path,
         video_sha256=sample.video_sha256 or "",
-        hint=hint.text,
-        hint_fraction=hint.fraction if hint.text else None,
-        hint_leaked=hint.leaked,
-        hint_too_long=hint.too_long,
-        control=bool(hint.text) and has_control(sample, config, scene),
+        hint="",
+        hint_fraction=None,
+        hint_leaked=False,
+        hint_too_long=False,
+        control=False,
     )
+    return dataclasses.replace(nothing, **found)
 
 
-def _query(sample: Sample, difficulty: Difficulty) -> Query:
-    return Query(sample, "original", difficulty.group_index, sample.video_path, sample.video_sha256)
+def _hinted(sample: Sample, difficulty: Difficulty, hint: Hint, config: AugmentConfig, scene: Scene) -> Augmentation:
+    cut = {"hint_leaked": hint.leaked, "hint_too_long": hint.too_long}
+    if not hint.text:
+        return augmentation(sample, difficulty, scene, reason=hint.reason, **cut)
+    control = has_control(sample, config, scene)
+    given = {"kind": "hint", "hint": hint.text, "hint_fraction": hint.fraction, "control": control}
+    return augmentation(sample, difficulty, scene, **given, **cut)

@@ -10,7 +10,7 @@ from stages.config import EvaluateConfig, RewardsConfig
 from stages.engine import Sampling
 from stages.prompts import question_text
 from stages.rewards import grade, reward_columns
-from stages.rollout import Query, Scene, ask
+from stages.rollout import Scene, as_in_the_data, ask
 from storage.records import Dropped, Evaluation, Sample
 
 STAGE_VERSION = 3
@@ -18,7 +18,7 @@ STAGE_VERSION = 3
 
 def evaluate(samples: Sequence[Sample], config: EvaluateConfig, scene: Scene) -> tuple[list[Evaluation], list[Dropped]]:
     """One greedy response to each sample; a sample whose video cannot be read is dropped with the reason."""
-    queries = [Query(sample, "original", i, sample.video_path, sample.video_sha256) for i, sample in enumerate(samples)]
+    queries = [as_in_the_data(sample, "original", i) for i, sample in enumerate(samples)]
     greedy = Sampling(1, 0.0, config.max_new_tokens)
     answered, dropped = ask(
         queries, greedy, scene, text=lambda query: question_text(query.sample), seed=lambda query: scene.seed

@@ -38,6 +38,11 @@ class Query:
     alteration: Alteration = field(default_factory=Alteration)
 
 
+def as_in_the_data(sample: Sample, pass_: Pass, group_index: int) -> Query:
+    """The query of a sample that nothing was done to."""
+    return Query(sample, pass_, group_index, sample.video_path, sample.video_sha256)
+
+
 @dataclass(frozen=True)
 class Scene:
     """What all queries of a stage share. `locate` turns a stored video path into a local one."""

@@ -19,6 +19,14 @@ from flows.config import load_config
 from flows.session import find_checkpoint
 from storage.records import Alteration, Rollout
 
+ALTERATIONS = {
+    "noise": {"increasing": "noise"},
+    "mask": {"increasing": "mask"},
+    "mark": {"decreasing": "cue", "cue": "mark"},
+    "keep": {"decreasing": "cue", "cue": "keep"},
+}
+"""Settings of `augment` for each way of changing a video."""
+
 
 @pytest.fixture(scope="session")
 def checkpoint() -> Path:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from augmentation import effects, until, vanishing
-from dose_response import interval, monotone, responses
+from dose_response import monotone, responses
+from interval import interval
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import ALTERATIONS
 
 from flows.config import load_config
 from stages.alterations import cue, frames_inside, frames_to_mask, make_harder
@@ -26,12 +27,6 @@ from storage.video import read_video, write_video
 from trainer.policy import load_processor
 
 SPANS = ((0.5, 1.0),)
-KINDS = {
-    "noise": {"increasing": "noise"},
-    "mask": {"increasing": "mask"},
-    "mark": {"decreasing": "cue", "cue": "mark"},
-    "keep": {"decreasing": "cue", "cue": "keep"},
-}
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +53,7 @@ def level_of(sample, level):
 def altered(world, kind, storage="video", level=0.8, **changes):
     scene, files, sample = world
     sample = replace(sample, **changes)
-    config = AugmentConfig(storage=storage, **KINDS[kind])
+    config = AugmentConfig(storage=storage, **ALTERATIONS[kind])
     work = make_harder if kind in ("noise", "mask") else cue
     return work(sample, level_of(sample, level), config, scene, lambda frames, fps: store_video(files, frames, fps))
 
@@ -74,7 +69,7 @@ def shown(world, row):
     return read_frames(world[0].locate(row.video_path), video.num_frames, video.max_pixels, row.alteration)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALTERATIONS)
 def test_frames_are_the_same_bytes_from_a_file_and_from_a_seed(world, kind):
     before = clean(world).frames
     file, seed = (altered(world, kind, storage) for storage in ("video", "seed"))
@@ -87,7 +82,7 @@ def test_frames_are_the_same_bytes_from_a_file_and_from_a_seed(world, kind):
     assert (file.realised_sigma, file.kind, file.level) == (seed.realised_sigma, seed.kind, seed.level)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALTERATIONS)
 def test_a_seed_writes_no_file_and_names_the_original(world, kind):
     _, files, sample = world
     seed = altered(world, kind, "seed")
@@ -193,7 +188,7 @@ def test_chance_depends_on_seed_round_and_sample_alone(world, kind):
     assert len({first.video_sha256, *(row.video_sha256 for row in others)}) == 4
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALTERATIONS)
 def test_a_video_that_cannot_be_read_is_dropped(world, kind, tmp_path):
     (tmp_path / "broken.mp4").write_text("no video")
     row = altered(world, kind, video_path=str(tmp_path / "broken.mp4"))

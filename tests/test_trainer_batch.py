@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import ALTERATIONS
 
 from flows.config import load_config
 from stages.alterations import cue, make_harder
@@ -20,13 +21,6 @@ from storage.records import Alteration, Difficulty
 from storage.samples import local_path
 from trainer.batch import encode_group
 from trainer.policy import load_policy, load_processor
-
-KINDS = {
-    "noise": {"increasing": "noise"},
-    "mask": {"increasing": "mask"},
-    "mark": {"decreasing": "cue", "cue": "mark"},
-    "keep": {"decreasing": "cue", "cue": "keep"},
-}
 
 
 @pytest.fixture(scope="module")
@@ -51,14 +45,14 @@ def encoded(world, alteration, path):
     return encode_group(rollouts, model, scene.processor, scene.locate, torch.device("cpu")), rollouts[0]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALTERATIONS)
 def test_features_are_the_same_from_file_and_seed_and_not_those_of_the_clean_video(world, kind):
     _, scene, files, _, sample = world
     work = make_harder if kind in ("noise", "mask") else cue
     groups = {}
     for storage in ("video", "seed"):
         difficulty = Difficulty("run", 1, 0, sample.sample_id, 0.5, 0.5, 9, 0.3, "easy", 0.8)
-        config = AugmentConfig(storage=storage, **KINDS[kind])
+        config = AugmentConfig(storage=storage, **ALTERATIONS[kind])
         row = work(sample, difficulty, config, scene, lambda frames, fps: store_video(files, frames, fps))
         groups[storage] = encoded(world, row.alteration, row.video_path)
     (file, first), (seed, second) = groups.values()

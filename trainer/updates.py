@@ -138,7 +138,8 @@ class Training:
             self._accumulate(groups[i : i + self.config.groups_per_forward], len(groups), stored)
             for i in range(0, len(groups), self.config.groups_per_forward)
         ]
-        weight, norm = self.kl_weight, self._clipped_norm()
+        weight = self.kl_weight
+        norm = float(self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.max_grad_norm))
         rollouts = [rollout for group in groups for rollout in group.rollouts]
         rho = torch.cat([part.rho for part in parts]).double()
         lengths = [len(rollout.response_token_ids) for rollout in rollouts]
@@ -193,10 +194,6 @@ class Training:
             for r, a, p in zip(rollouts, advantage, policy, strict=True)
         ]
         return record, rows
-
-    def _clipped_norm(self) -> float:
-        """Scales the gradients down to the longest norm allowed; the norm before."""
-        return float(self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.max_grad_norm))
 
     def _exceeded(self, kl: float, rho_std: float) -> str | None:
         """The ceiling that a step is above, in words; None below both."""

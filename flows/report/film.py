@@ -17,6 +17,7 @@ from storage.query import query
 from storage.records import Alteration
 from storage.run import Run
 from storage.samples import local_path
+from storage.schema import from_table
 from storage.video import VideoError, uniform_indices
 
 FRAMES, FRAME_HEIGHT, GAP = 8, 72, 3
@@ -43,13 +44,13 @@ class Strip:
 def strips(run: Run) -> list[Strip]:
     """A weak, a middling and a strong example of each kind of augmented video, from the latest rounds."""
     video = stored_config(run).video
-    return [_strip(run, video, row) for row in query(run, SQL).to_pylist()]
+    found = query(run, SQL)
+    pairs = zip(found.to_pylist(), from_table(Alteration, found), strict=True)
+    return [_strip(run, video, row, alteration) for row, alteration in pairs]
 
 
-def _strip(run: Run, video: VideoConfig, row: dict[str, Any]) -> Strip:
+def _strip(run: Run, video: VideoConfig, row: dict[str, Any], alteration: Alteration) -> Strip:
     title = f"{row['sample_id']} in round {row['round_index']}: {alteration_text(row)}"
-    arrays = {name: np.array(row[name], np.int64) for name in ("masked_frames", "marked_frames")}
-    alteration = Alteration(row["noise_sigma"], row["noise_seed"], **arrays, altered_on_read=row["altered_on_read"])
     try:
         clean = _picture(run, video, row["clean"], Alteration())
         return Strip(title, clean, _picture(run, video, row["video_path"], alteration))

@@ -1,7 +1,8 @@
 """Where a run's bytes live: a local folder or an object-store URL, behind one small interface.
 
 The one way to write is `create`: whole, durable and create-only. A reader sees a file complete or not at all, a
-second writer of the same name loses, and nothing is ever changed in place. `remove` is for what a tombstone names.
+second writer of the same name loses, and nothing is ever changed in place. `remove` is for what a tombstone names and
+for states (states.py).
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ class Files:
         return hashed.hexdigest(), num_bytes
 
     def remove(self, path: str) -> None:
-        """Removes the file or folder at `path`, if one is there. Only `prune` calls it, after its tombstone."""
+        """Removes the file or folder at `path`, if one is there. Only `prune`, after its tombstone, and for states."""
         if self.exists(path):
             self._fs.rm(f"{self._root}/{path}", recursive=True)
 

@@ -221,8 +221,9 @@ class TrainStep:
 
     update_index: pass over the batch, from 0. effective_beta: beta s / (2 |y|), METHOD.md section 2.
     engine_mismatch: |engine - trainer| log-prob of the policy that sampled, per response token, mean and max; of the
-    responses that were sampled on the input they are trained on. kl_weight: the step's. stopped: None, or the ceiling
-    that was exceeded; the step was then measured and not taken, and is the round's last.
+    responses that were sampled on the input they are trained on. kl_weight: the step's. importance_capped: share of
+    tokens (or responses) whose pi_old / pi_engine is above the cap; None without importance sampling. stopped: None, or
+    the ceiling that was exceeded; the step was then measured and not taken, and is the round's last.
     """
 
     run_id: str
@@ -243,6 +244,7 @@ class TrainStep:
     num_groups: int
     num_tokens: int
     kl_weight: float
+    importance_capped: float | None
     stopped: str | None
 
 

@@ -6,58 +6,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from train_round import CONFIG, five_groups, run, saved, weights
 
 from flows.config import load_config
-from stages.deterministic_engine import DeterministicEngine
-from stages.rollout import Query, Scene, roll_out
-from storage.datasets import shapes
 from storage.files import Files
 from storage.probe import PROBE_FILE, read_probe
-from storage.records import OldLogprobs, TrainRollout, TrainStep
+from storage.records import OldLogprobs
 from storage.shards import Attempt
 from trainer.config import LOSSES, GrpoConfig, RegGrpoConfig, TrainConfig
 from trainer.policy import load_policy, load_processor
 from trainer.policy_loss import effective_beta
 from trainer.probe import measure
 from trainer.replay import replay
-from trainer.train import train
 from trainer.updates import OPTIMIZER_FILE, TrainInputs
-
-CONFIG = TrainConfig(learning_rate=1e-4, groups_per_batch=4, updates_per_batch=2, dtype="float32", kl_weight=0.5)
 
 
 @pytest.fixture(scope="module")
 def groups(checkpoint, tmp_path_factory):
-    """Groups with unequal rewards, four responses each."""
-    root = tmp_path_factory.mktemp("shapes")
-    shapes.generate(root, seed=9, num_train=48, num_validation=0)
-    config = load_config("tiny", ["rollout.group_size=4"])
-    engine = DeterministicEngine(config.video, checkpoint)
-    scene = Scene("run", 0, "rollout", 0, 0, engine, load_processor(checkpoint), config.video, config.rewards, Path)
-    queries = [Query(s, "original", i, s.video_path, None) for i, s in enumerate(shapes.load(root))]
-    rows, _ = roll_out(queries, config.rollout, scene)
-    found = [rows[i : i + 4] for i in range(0, len(rows), 4)]
-    live = [group for group in found if len({row.reward for row in group}) > 1]
-    assert len(live) >= 5
-    return live[:5]
-
-
-def run(folder, groups, checkpoint, config=CONFIG, **changes):
-    """Trains one round; returns the attempt and its rows."""
-    files = Files(folder)
-    attempt = Attempt(files, "00000/train", "key", 0, 1, {}, 0, {})
-    inputs = TrainInputs(groups, checkpoint, checkpoint, None, Path, files.scratch, "run", 0, 0)
-    assert train(attempt, replace(inputs, **changes), config, lambda what, done, total, **figures: None) == 2
-    steps = attempt.read_shard(TrainStep, "train_steps", 1)
-    return attempt, steps, attempt.read_shard(TrainRollout, "train_rollouts", 1)
-
-
-def saved(attempt, name="checkpoint"):
-    return attempt.files.local(f"{attempt.folder}/{attempt.info[name + '_folder']}")
-
-
-def weights(folder):
-    return {name: value.clone() for name, value in load_policy(folder, trainable=False).state_dict().items()}
+    return five_groups(tmp_path_factory.mktemp("shapes"), checkpoint)
 
 
 @pytest.fixture(scope="module")
@@ -284,6 +250,23 @@ def test_the_mismatch_of_what_the_reference_sampled_is_measured_against_the_refe
     assert steps_of(honest, checkpoint, moved)[0].engine_mismatch_max == 0
     later = [[replace(row, policy_version=3) for row in group] for group in honest]
     assert steps_of(later, checkpoint, moved)[0].engine_mismatch_mean == pytest.approx(7, abs=1e-3)
+
+
+@pytest.mark.parametrize("level", ["token", "sequence"])
+def test_importance_sampling_weighs_the_step_and_logs_what_it_cut(groups, checkpoint, stored, level):
+    """An engine of the trainer's own log-probs changes nothing; one that is 0.1 nats a token below it is cut."""
+    settings = {"loss": {"type": "grpo"}, "kl_weight": 0.0, "updates_per_batch": 1, "importance_cap": 1.05}
+    plain = steps_of(groups, checkpoint, stored, **settings)[0]
+    assert plain.importance_capped is None
+    settings |= {"importance_sampling": level}
+    honest = [[replace(row, engine_logprobs=ref_of(stored, row)) for row in group] for group in groups]
+    same = steps_of(honest, checkpoint, stored, **settings)[0]
+    assert same.importance_capped == 0
+    assert same.grad_norm == pytest.approx(plain.grad_norm, rel=1e-6)
+    apart = [[replace(row, engine_logprobs=ref_of(stored, row) - 0.1) for row in group] for group in groups]
+    cut = steps_of(apart, checkpoint, stored, **settings)[0]
+    assert cut.importance_capped == 1
+    assert cut.grad_norm == pytest.approx(1.05 * plain.grad_norm, rel=1e-4)
 
 
 def ref_of(stored, row):

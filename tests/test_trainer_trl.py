@@ -21,6 +21,7 @@ from trainer.advantage import advantages, centred_rewards, leave_one_out
 from trainer.losses.dpo import dpo
 from trainer.losses.dr_grpo import dr_grpo
 from trainer.losses.grpo import grpo
+from trainer.losses.importance import sampling_weights
 from trainer.losses.kl import kl_penalty
 from trainer.losses.rloo import rloo
 
@@ -97,6 +98,15 @@ def test_grpo_with_its_kl(data: SimpleNamespace, estimator: Any, bias_correction
     theirs = trl_grpo(data, actual, "grpo", beta=0.3, bias_correction=bias_correction)
     kl = kl_penalty(data.policy, data.ref, data.mask, estimator=estimator, old_logps=data.old)
     assert_same(grpo(data.policy, data.old, actual, data.mask) + 0.3 * kl, theirs, data)
+
+
+@pytest.mark.parametrize("level", ["token", "sequence"])
+def test_grpo_with_importance_sampling(data: SimpleNamespace, level: Any) -> None:
+    """TRL's loss takes the truncated ratios as they are; it weighs the policy term, not the KL, as ours does."""
+    actual = advantages(data.rewards, G)
+    weights = sampling_weights(data.old, data.ref, data.mask, level=level, cap=1.2)
+    theirs = trl_grpo(data, actual, "grpo", importance_sampling_ratio=weights)
+    assert_same(grpo(data.policy, data.old, actual, data.mask, sampling_weights=weights), theirs, data)
 
 
 def test_dr_grpo(data: SimpleNamespace) -> None:

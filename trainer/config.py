@@ -134,6 +134,15 @@ Loss = (
     | OnlineDpoConfig
     | SftConfig
 )
+IMPORTANCE_LEVELS: dict[str, tuple[str, ...]] = {
+    "reg_grpo": ("sequence",),
+    "grpo": ("token", "sequence"),
+    "dr_grpo": ("token", "sequence"),
+    "reinforce": ("token", "sequence"),
+    "rloo": ("token", "sequence"),
+    "reward_regression": ("sequence",),
+}
+"""Levels of truncated importance sampling by loss: those of pairs, and imitation, have none; regressions no tokens."""
 LOSSES: tuple[str, ...] = tuple(kind.model_fields["type"].default for kind in Loss.__args__)
 """The names of the losses."""
 
@@ -164,6 +173,11 @@ class TrainConfig(Settings):
     """A step that finds a higher KL to the reference is not taken and ends the round's updates; `stopped` says so."""
     max_rho_std: Annotated[float, Field(gt=0.0)] | None = None
     """The same for the mean over groups of std(rho), nats."""
+    importance_sampling: Literal["off", "token", "sequence"] = "off"
+    """Whether the policy loss of a token or a response is multiplied by min(pi_old / pi_engine, importance_cap), which
+    corrects for the engine's numerics (trainer/losses/importance.py). Not for rebel, dpo, online_dpo and sft."""
+    importance_cap: Annotated[float, Field(ge=1.0)] = 2.0
+    """The largest such weight; `train_steps.importance_capped` has the share that was above. Ours."""
     groups_per_batch: Annotated[int, Field(ge=1)] = 8
     """Groups an optimiser step (base recipe: 8 prompts)."""
     groups_per_forward: Annotated[int, Field(ge=1)] = 1
@@ -174,8 +188,21 @@ class TrainConfig(Settings):
     """Precision of forward and backward passes; weights and optimiser state stay in float32."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, more time."""
+    save_every: Annotated[int, Field(ge=1)] = 25
+    """Optimiser steps after which weights and optimiser are saved beside the round: a killed stage goes on there."""
     trackers: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = ()
     """Where each optimiser step is logged live, as its row of `train_steps`; changes no number, makes nothing stale."""
+
+    @model_validator(mode="after")
+    def _can_weigh(self) -> Self:
+        levels = IMPORTANCE_LEVELS.get(self.loss.type, ())
+        if self.importance_sampling not in ("off", *levels):
+            raise ValueError(
+                f"importance_sampling is {self.importance_sampling}, loss.type {self.loss.type}: "
+                f"that loss can have {' or '.join(levels) or 'none'}; "
+                f"give importance_sampling = {' or '.join(levels) or 'off'}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _can_adapt(self) -> Self:

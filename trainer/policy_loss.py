@@ -36,7 +36,8 @@ from trainer.losses.sft import sft
 class Responses:
     """What a loss may read, N responses in group order: log-probs and mask [N, T], rewards and advantages [N].
 
-    pairs: [N / group_size, 2], rows of each group's best and worst response.
+    pairs: [N / group_size, 2], rows of each group's best and worst response. sampling_weights: [N, T] or [N, 1], or
+    None (losses/importance.py).
     """
 
     policy_logps: Tensor
@@ -47,6 +48,7 @@ class Responses:
     advantages: Tensor
     pairs: Tensor
     group_size: int
+    sampling_weights: Tensor | None = None
 
 
 def policy_loss(config: Loss, r: Responses) -> Tensor:
@@ -54,7 +56,7 @@ def policy_loss(config: Loss, r: Responses) -> Tensor:
 
     Groups of equal rewards count in the divisor: those that should not are dropped before (stages/curate.py).
     """
-    policy, old, mask, size = r.policy_logps, r.old_logps, r.mask, r.group_size
+    policy, old, mask, size, weights = r.policy_logps, r.old_logps, r.mask, r.group_size, r.sampling_weights
     match config:
         case RegGrpoConfig():
             return reg_grpo(
@@ -68,21 +70,39 @@ def policy_loss(config: Loss, r: Responses) -> Tensor:
                 normaliser=config.normaliser,
                 std=config.group_std,
                 count_vanished=True,
+                sampling_weights=weights,
             )
         case GrpoConfig():
             low, high = _clip(config)
-            return grpo(policy, old, r.advantages, mask, clip_low=low, clip_high=high)
+            return grpo(policy, old, r.advantages, mask, clip_low=low, clip_high=high, sampling_weights=weights)
         case DrGrpoConfig():
             low, high = _clip(config)
-            return dr_grpo(policy, old, r.advantages, mask, max_tokens=config.max_tokens, clip_low=low, clip_high=high)
+            return dr_grpo(
+                policy,
+                old,
+                r.advantages,
+                mask,
+                max_tokens=config.max_tokens,
+                clip_low=low,
+                clip_high=high,
+                sampling_weights=weights,
+            )
         case ReinforceConfig():
-            return reinforce(policy, r.advantages, mask)
+            return reinforce(policy, r.advantages, mask, sampling_weights=weights)
         case RlooConfig():
-            return rloo(policy, r.rewards, mask, group_size=size)
+            return rloo(policy, r.rewards, mask, group_size=size, sampling_weights=weights)
         case RebelConfig():
             return rebel(policy, old, r.rewards, mask, group_size=size, eta=config.eta)
         case RewardRegressionConfig():
-            return reward_regression(policy, old, r.rewards, mask, group_size=size, kl_strength=config.kl_strength)
+            return reward_regression(
+                policy,
+                old,
+                r.rewards,
+                mask,
+                group_size=size,
+                kl_strength=config.kl_strength,
+                sampling_weights=weights,
+            )
         case DpoConfig() | OnlineDpoConfig():
             return dpo(policy, r.ref_logps, mask, r.pairs, beta=config.beta)
         case SftConfig():

@@ -48,13 +48,13 @@ def _is_installed(name: str) -> bool:
 
 
 @contextmanager
-def tracking(accelerator: Accelerator, inputs: TrainInputs) -> Iterator[Callable[[TrainStep], None]]:
-    """Opens the trackers for one try at a round; yields what logs a step, and closes them at the end."""
+def tracking(accelerator: Accelerator, inputs: TrainInputs, done: int) -> Iterator[Callable[[TrainStep], None]]:
+    """Opens the trackers for one try at a round, from step `done` on; yields what logs a step."""
     name = {"name": f"{inputs.run_id} round {inputs.round_index}", "group": inputs.run_id}
     accelerator.init_trackers(
         PROJECT,
         init_kwargs={
-            "tensorboard": {"purge_step": inputs.first_step},
+            "tensorboard": {"purge_step": inputs.first_step + done},
             "wandb": {**name, "dir": str(inputs.logs)},
             "trackio": name,
         },

@@ -1,7 +1,8 @@
 """Stage `train`: curated groups in, a new policy out.
 
 Order of a round: encode each video once; compute and commit the log-probs of every rollout under the old policy and the
-reference, before the first update; then `updates_per_batch` optimiser steps on each batch of groups; checkpoint last.
+reference, before the first update; then `updates_per_batch` optimiser steps on each batch of groups, committed with a
+state to go on from every `save_every` of them; checkpoint last.
 
 Departures from the paper: old log-probs are the trainer's own, not the engine's (their difference is measured and
 stored); groups with equal rewards never get here (stages/curate.py).
@@ -18,11 +19,13 @@ from storage.probe import PROBE_FILE
 from storage.progress import Progress
 from storage.records import OldLogprobs, TrainRollout, TrainStep
 from storage.shards import Attempt
+from storage.states import drop_states
 from trainer.batch import Group
 from trainer.checkpoint import save_checkpoint
 from trainer.config import TrainConfig
 from trainer.policy import load_policy
 from trainer.probe import measure, save_probe
+from trainer.resume import resume, save_state
 from trainer.trackers import tracking
 from trainer.updates import OPTIMIZER_FILE, OldLogps, Training, TrainInputs
 
@@ -38,16 +41,23 @@ def train(attempt: Attempt, inputs: TrainInputs, config: TrainConfig, progress: 
     before = measure(training.policy, training.processor)
     groups = training.encode()
     stored = _old_logprobs(training, groups, attempt)
+    index, done = resume(training, attempt)
     steps: list[TrainStep] = []
     rollouts: list[TrainRollout] = []
-    with tracking(training.accelerator, inputs) as log:
-        for step, rows in training.updates(groups, stored):
+    with tracking(training.accelerator, inputs, done) as log:
+        for step, rows in training.updates(groups, stored, done):
             log(step)
             steps.append(step)
             rollouts += rows
+            if len(steps) == config.save_every and step.stopped is None:
+                save_state(training, attempt, index, step.step + 1)
+                attempt.write(index, {"train_steps": steps, "train_rollouts": rollouts})
+                drop_states(attempt, before=index)
+                steps, rollouts, index = [], [], index + 1
     _save(training, before, attempt)
-    attempt.write(1, {"train_steps": steps, "train_rollouts": rollouts})
-    return 2
+    attempt.write(index, {"train_steps": steps, "train_rollouts": rollouts})
+    drop_states(attempt, before=index)
+    return index + 1
 
 
 def _old_logprobs(training: Training, groups: Sequence[Group], attempt: Attempt) -> OldLogps:

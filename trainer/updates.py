@@ -25,6 +25,7 @@ from trainer.batch import Group, collate, encode_group
 from trainer.config import TrainConfig
 from trainer.kl_weight import adapted
 from trainer.logprobs import response_logprobs
+from trainer.losses.importance import sampling_weights
 from trainer.losses.kl import kl_penalty
 from trainer.pairs import best_and_worst
 from trainer.policy import forbidden_token_ids, load_policy, load_processor
@@ -112,19 +113,28 @@ class Training:
             logps = response_logprobs(model, batch, self.forbidden).cpu().numpy()
         return [row[: len(rollout.response_token_ids)] for row, rollout in zip(logps, group.rollouts, strict=True)]
 
-    def updates(self, groups: Sequence[Group], stored: OldLogps) -> Iterator[tuple[TrainStep, list[TrainRollout]]]:
-        """Does one optimiser step after the other, and yields each with its rollouts' part in it; ends at a ceiling."""
+    def weights(self) -> dict[str, Tensor]:
+        """The weights that are trained, by name."""
+        return {name: p.detach() for name, p in self.policy.named_parameters() if p.requires_grad}
+
+    def updates(
+        self, groups: Sequence[Group], stored: OldLogps, done: int = 0
+    ) -> Iterator[tuple[TrainStep, list[TrainRollout]]]:
+        """Does one optimiser step after the other, and yields each with its rollouts' part in it; ends at a ceiling.
+
+        done: steps of the round that the policy has had already.
+        """
         size, updates = self.config.groups_per_batch, self.config.updates_per_batch
-        starts, step = range(0, len(groups), size), 0
-        for batch_index, start in enumerate(starts):
-            for update_index in range(updates):
-                record, rows = self._step(step, batch_index, update_index, groups[start : start + size], stored)
-                yield record, rows
-                step += 1
-                figures = {"loss": record.loss, "kl": record.kl, "rho_std": record.rho_std}
-                self.progress("update policy", step, len(starts) * updates, **figures)
-                if record.stopped is not None:
-                    return
+        num_steps = -(-len(groups) // size) * updates
+        for step in range(done, num_steps):
+            batch_index, update_index = divmod(step, updates)
+            start = batch_index * size
+            record, rows = self._step(step, batch_index, update_index, groups[start : start + size], stored)
+            yield record, rows
+            figures = {"loss": record.loss, "kl": record.kl, "rho_std": record.rho_std}
+            self.progress("update policy", step + 1, num_steps, **figures)
+            if record.stopped is not None:
+                return
 
     def _step(
         self,
@@ -151,6 +161,7 @@ class Training:
         )
         shares = [len(part.rho) / len(rho) for part in parts]
         loss, kl = (sum(s * getattr(p, n) for s, p in zip(shares, parts, strict=True)) for n in ("loss", "kl"))
+        capped = [c for part in parts for c in part.capped]
         stopped = self._exceeded(kl, rho_std)
         if stopped is None:
             self.optimizer.step()
@@ -176,6 +187,7 @@ class Training:
             num_groups=len(groups),
             num_tokens=sum(lengths),
             kl_weight=weight,
+            importance_capped=float(np.mean(capped)) if capped else None,
             stopped=stopped,
         )
         advantage = itertools.chain.from_iterable(part.advantages.tolist() for part in parts)
@@ -211,6 +223,7 @@ class Training:
         old, ref = (
             self._padded([getattr(row, name) for row in rows], batch.mask) for name in ("old_logps", "ref_logps")
         )
+        weights, capped = self._sampling_weights(rollouts, old, batch.mask)
         group_size = len(groups[0].rollouts)
         rewards = torch.tensor([r.reward for r in rollouts], dtype=torch.float64)
         advantage = response_advantages(self.config.loss, rewards, group_size).float()
@@ -227,6 +240,7 @@ class Training:
             advantages=advantage.to(self.device),
             pairs=pairs.to(self.device),
             group_size=group_size,
+            sampling_weights=weights,
         )
         loss = policy_loss(self.config.loss, responses)
         kl = kl_penalty(
@@ -241,7 +255,19 @@ class Training:
         self.accelerator.backward((loss + self.kl_weight * kl) * (len(groups) / num_groups))
         sums = logps.detach().double().sum(dim=1).cpu()
         rho = sums - old.double().sum(dim=1).cpu()
-        return _Part(float(loss.detach()), float(kl.detach()), rho, sums, advantage)
+        return _Part(float(loss.detach()), float(kl.detach()), rho, sums, advantage, capped)
+
+    def _sampling_weights(
+        self, rollouts: Sequence[Rollout], old: Tensor, mask: Tensor
+    ) -> tuple[Tensor | None, list[bool]]:
+        """Importance weights of some responses, and which of their tokens (or of themselves) are at the cap."""
+        level, cap = self.config.importance_sampling, self.config.importance_cap
+        if level == "off":
+            return None, []
+        engine = self._padded([rollout.engine_logprobs for rollout in rollouts], mask)
+        weights = sampling_weights(old, engine, mask, level=level, cap=cap)
+        shown = weights[mask] if level == "token" else weights.flatten()
+        return weights, (shown >= cap).tolist()
 
     def _padded(self, rows: Sequence[np.ndarray], mask: Tensor) -> Tensor:
         result = torch.zeros(mask.shape, device=self.device)
@@ -257,10 +283,14 @@ def _sampler(rollout: Rollout, stored: OldLogprobs) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Part:
-    """What one forward pass of a step leaves: means over its groups, and [N] rho, log-prob sums and advantages."""
+    """What one forward pass of a step leaves: means over its groups, [N] rho, log-prob sums and advantages.
+
+    capped: whether each importance weight is at the cap; empty without importance sampling.
+    """
 
     loss: float
     kl: float
     rho: Tensor
     policy_logps: Tensor
     advantages: Tensor
+    capped: Sequence[bool]

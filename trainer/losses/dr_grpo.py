@@ -14,6 +14,7 @@ def dr_grpo(
     max_tokens: int,
     clip_low: float | None = 0.2,
     clip_high: float | None = 0.2,
+    sampling_weights: Tensor | None = None,
 ) -> Tensor:
     """The loss is GRPO's (arXiv:2506.07464, Eq. 2) with the token sum over a constant for the token mean.
 
@@ -31,5 +32,13 @@ def dr_grpo(
     """
     if max_tokens < 1:
         raise ValueError(f"max_tokens is {max_tokens}: the token sum is divided by it; use rollout.max_new_tokens")
-    surrogate = clipped_surrogate(policy_logps, old_logps, advantages, mask, clip_low=clip_low, clip_high=clip_high)
+    surrogate = clipped_surrogate(
+        policy_logps,
+        old_logps,
+        advantages,
+        mask,
+        clip_low=clip_low,
+        clip_high=clip_high,
+        sampling_weights=sampling_weights,
+    )
     return -(surrogate.sum(dim=1) / max_tokens).mean()

@@ -13,6 +13,7 @@ def grpo(
     *,
     clip_low: float | None = 0.2,
     clip_high: float | None = 0.2,
+    sampling_weights: Tensor | None = None,
 ) -> Tensor:
     """The loss is -mean min(w A, clip(w, 1 - clip_low, 1 + clip_high) A), arXiv:2506.07464, Eq. 2 (there maximised).
 
@@ -28,6 +29,7 @@ def grpo(
         clip_low: how far w may fall below 1, 0 to 1; None for no bound.
         clip_high: how far w may rise above 1, at least 0; None for no bound. The paper's baseline has neither bound
             (Appendix C.1).
+        sampling_weights: [N, T] of tokens or [N, 1] of responses, from `losses.importance`; None for 1.
 
     Returns:
         A scalar to minimise, at least float32.
@@ -35,6 +37,14 @@ def grpo(
     Raises:
         ValueError: shapes that differ.
     """
-    surrogate = clipped_surrogate(policy_logps, old_logps, advantages, mask, clip_low=clip_low, clip_high=clip_high)
+    surrogate = clipped_surrogate(
+        policy_logps,
+        old_logps,
+        advantages,
+        mask,
+        clip_low=clip_low,
+        clip_high=clip_high,
+        sampling_weights=sampling_weights,
+    )
     num_tokens = mask.bool().sum(dim=1).clamp_min(1)
     return -(surrogate.sum(dim=1) / num_tokens).mean()

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from trainer.advantage import as_groups, live_groups
+from trainer.losses.importance import weighed
 from trainer.losses.log_ratio import log_ratio
 from trainer.losses.shapes import check_responses
 
@@ -24,6 +25,7 @@ def reg_grpo(
     normaliser: Normaliser = "exact",
     std: Literal["population", "sample"] = "population",
     count_vanished: bool = False,
+    sampling_weights: Tensor | None = None,
 ) -> Tensor:
     """The loss is mean (A - Ahat)^2 with Ahat = (rho - mean rho) / max(std rho, s), arXiv:2506.07464, Eq. 8.
 
@@ -58,6 +60,8 @@ def reg_grpo(
         std: of rho, over G ("population") or G - 1 ("sample"). Use the advantages' own: with "sample" on both sides the
             loss is 2 (G - 1) / G (1 - r).
         count_vanished: groups without advantage count in the divisor of the mean; they add 0 to its sum either way.
+        sampling_weights: [N, 1], what each response's squared error is multiplied by (`losses.importance`, level
+            "sequence"); mean and std of the group stay unweighted. None for 1.
 
     Returns:
         A scalar, the mean over live groups (or all); 0 with zero gradients if there are none. At least float32.
@@ -78,11 +82,13 @@ def reg_grpo(
     live = live_groups(advantages, group_size)
     actual = as_groups(advantages.detach().to(rho.dtype), group_size)[live]
     rho = as_groups(rho, group_size)[live]
+    weights = None if sampling_weights is None else sampling_weights[live.repeat_interleave(group_size)]
     centred = rho - rho.mean(dim=1, keepdim=True)
     num_free = group_size if std == "population" else group_size - 1
     predicted = centred / _divisor(centred, normaliser, std_floor, num_free)
-    squared_error = (actual - predicted).square().mean(dim=1)
-    return squared_error.sum() / max(len(live) if count_vanished else len(squared_error), 1)
+    squared_error = (actual - predicted).square().reshape(-1, 1)
+    error = as_groups(weighed(squared_error, weights).squeeze(1), group_size).mean(dim=1)
+    return error.sum() / max(len(live) if count_vanished else len(error), 1)
 
 
 def _divisor(centred: Tensor, normaliser: Normaliser, std_floor: float, num_free: int) -> Tensor:

@@ -5,12 +5,20 @@ import math
 from torch import Tensor
 
 from trainer.advantage import as_groups
+from trainer.losses.importance import weighed
 from trainer.losses.log_ratio import log_ratio
 from trainer.losses.shapes import check_responses
 
 
 def reward_regression(
-    policy_logps: Tensor, old_logps: Tensor, rewards: Tensor, mask: Tensor, *, group_size: int, kl_strength: float = 1.0
+    policy_logps: Tensor,
+    old_logps: Tensor,
+    rewards: Tensor,
+    mask: Tensor,
+    *,
+    group_size: int,
+    kl_strength: float = 1.0,
+    sampling_weights: Tensor | None = None,
 ) -> Tensor:
     """The loss regresses the reward on R = lambda rho + lambda log Z(x), Eq. 6, with Z(x) estimated from the group.
 
@@ -26,6 +34,8 @@ def reward_regression(
         mask: [N, T], true at response tokens. What the others hold is never read, NaN included.
         group_size: G, at least 2.
         kl_strength: lambda of Eq. 3, above 0: reward that a nat of KL to the old policy costs.
+        sampling_weights: [N, 1], what each response's squared error is multiplied by (`losses.importance`, level
+            "sequence"); log Z stays unweighted. None for 1.
 
     Returns:
         A scalar to minimise, at least float32.
@@ -39,4 +49,5 @@ def reward_regression(
         raise ValueError(f"kl_strength is {kl_strength}: rewards are divided by it and it must be above 0; use 1")
     actual = as_groups(rewards.detach().to(rho.dtype), group_size)
     log_z = (actual / kl_strength).logsumexp(dim=1, keepdim=True) - math.log(group_size)
-    return (actual - kl_strength * (rho + log_z)).square().mean()
+    squared_error = (actual - kl_strength * (rho + log_z)).square()
+    return weighed(squared_error.reshape(-1, 1), sampling_weights).mean()

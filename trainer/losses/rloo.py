@@ -7,7 +7,9 @@ from trainer.losses.reinforce import reinforce
 from trainer.losses.shapes import check_responses
 
 
-def rloo(policy_logps: Tensor, rewards: Tensor, mask: Tensor, *, group_size: int) -> Tensor:
+def rloo(
+    policy_logps: Tensor, rewards: Tensor, mask: Tensor, *, group_size: int, sampling_weights: Tensor | None = None
+) -> Tensor:
     """The loss is -mean A_i sum_t log pi_theta(y_it), A_i = R_i - sum_{j != i} R_j / (G - 1).
 
     A_i = G / (G - 1) (R_i - mean R). The baseline does not see y_i, so the gradient stays unbiased (the group's own
@@ -18,6 +20,7 @@ def rloo(policy_logps: Tensor, rewards: Tensor, mask: Tensor, *, group_size: int
         rewards: [N]; a constant.
         mask: [N, T], true at response tokens. What the others hold is never read, NaN included.
         group_size: G, at least 2.
+        sampling_weights: [N, T] of tokens or [N, 1] of responses, from `losses.importance`; None for 1.
 
     Returns:
         A scalar, as `losses.reinforce.reinforce`.
@@ -26,4 +29,5 @@ def rloo(policy_logps: Tensor, rewards: Tensor, mask: Tensor, *, group_size: int
         ValueError: shapes that differ, incomplete groups.
     """
     check_responses(mask, rewards=rewards)
-    return reinforce(policy_logps, leave_one_out(rewards, group_size), mask)
+    actual = leave_one_out(rewards, group_size)
+    return reinforce(policy_logps, actual, mask, sampling_weights=sampling_weights)

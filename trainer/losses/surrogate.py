@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from trainer.losses.importance import weighed
 from trainer.losses.shapes import check_responses, check_tokens
 
 
@@ -16,6 +17,7 @@ def clipped_surrogate(
     *,
     clip_low: float | None,
     clip_high: float | None,
+    sampling_weights: Tensor | None = None,
 ) -> Tensor:
     """[N, T] to maximise, 0 outside `mask`, at least float32; arguments and errors as for `losses.grpo.grpo`."""
     check_tokens(policy_logps=policy_logps, old_logps=old_logps, mask=mask)
@@ -27,4 +29,5 @@ def clipped_surrogate(
     low = 0.0 if clip_low is None else 1.0 - clip_low  # a ratio is never negative: 0 is no bound
     high = math.inf if clip_high is None else 1.0 + clip_high
     actual = advantages.detach().to(dtype).unsqueeze(1)
-    return torch.where(mask, torch.minimum(ratio * actual, ratio.clamp(low, high) * actual), 0.0)
+    surrogate = torch.minimum(ratio * actual, ratio.clamp(low, high) * actual)
+    return torch.where(mask, weighed(surrogate, sampling_weights), 0.0)

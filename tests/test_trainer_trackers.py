@@ -27,6 +27,7 @@ from trainer.config import TrainConfig
 from trainer.trackers import PROJECT, check_trackers
 
 TRACKED = [*SMALL, 'train.trackers=["tensorboard"]']
+EVERY_COLUMN = [*TRACKED, 'train.importance_sampling="sequence"', "train.save_every=2"]
 COLUMNS = {f.name for f in dataclasses.fields(TrainStep)} - {"run_id", "stopped"}  # those are text
 
 
@@ -46,7 +47,7 @@ def logged(folder):
 def tracked(tmp_path_factory):
     """A run of two rounds that was drawn by TensorBoard."""
     folder = tmp_path_factory.mktemp("tracked") / "run"
-    complete(folder, load_config("tiny", TRACKED))
+    complete(folder, load_config("tiny", EVERY_COLUMN))
     return folder
 
 
@@ -59,7 +60,7 @@ def test_tensorboard_shows_each_row_of_the_table_over_the_steps_of_the_run(track
 
 def test_a_round_trained_again_is_drawn_once(tracked, tmp_path):
     shutil.copytree(tracked, tmp_path / "run")
-    config = load_config("tiny", [*TRACKED, "train.kl_weight=0.3"])
+    config = load_config("tiny", [*EVERY_COLUMN, "train.kl_weight=0.3"])
     with open_session(str(tmp_path / "run"), config, Console(quiet=True), accept_changes=True) as session:
         run_stage(session, "train", 0)
     assert drawn(tmp_path / "run") == logged(tmp_path / "run")  # of the first round alone: the second is stale
@@ -86,7 +87,7 @@ def killed_in_training(folder, config):
 
 
 def test_a_killed_round_that_is_resumed_is_drawn_once(tracked, tmp_path):
-    config = load_config("tiny", TRACKED)
+    config = load_config("tiny", EVERY_COLUMN)
     child = multiprocessing.get_context("spawn").Process(target=killed_in_training, args=(tmp_path / "run", config))
     child.start()
     child.join()

@@ -143,7 +143,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = arguments.work or Path(folder)
         work.mkdir(parents=True, exist_ok=True)
-        rows = sweep(losses, tries, work, [*overrides, *arguments.set], num_samples)
+        rows = sweep(losses, tries, work, overrides, num_samples)
     titles = f"{'accuracy':>10}{'format':>8}{'equal':>8}{'kl':>9}{'rho_std':>9}{'grad':>9}"
     print(f"\n{'loss':<18}{'try':>4}{titles}  settings")
     for row in sorted(rows, key=lambda row: -row["accuracy"]):

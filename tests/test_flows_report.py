@@ -5,12 +5,14 @@ import re
 
 import pytest
 from browser import chromium
+from matplotlib.figure import Figure
 from rich.console import Console
 
 from flows.config import resolve_config
 from flows.report import report_html, write_report
 from flows.report.page import CHARTS, TABLES
 from flows.report.texts import HINT_COUNTS_SQL
+from flows.report.training import PANELS, TRAINING
 from flows.session import open_session
 from flows.stages import run_stage
 from storage.query import query
@@ -107,6 +109,14 @@ def test_what_a_reader_reads_is_there(three_rounds, page):
     )
     assert best["response"][0].as_py() in text
     assert text.count('<blockquote class="best">') == text.count('<blockquote class="worst">') == 2
+
+
+def test_a_step_above_a_ceiling_is_crossed_out():
+    step = {name: 1.0 for name in PANELS} | {"round_index": 0, "stopped": None}
+    figure = Figure()
+    TRAINING.draw(figure, [step, step, {**step, "stopped": "kl is 2, train.max_kl 1"}])
+    crosses = [line.get_xydata().tolist() for axes in figure.axes for line in axes.lines if line.get_marker() == "x"]
+    assert crosses == [[[2.0, 1.0]]] * len(PANELS)
 
 
 def test_a_run_that_has_only_begun_has_a_report(tmp_path, small_config, browser):

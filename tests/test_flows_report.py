@@ -112,7 +112,7 @@ def test_what_a_reader_reads_is_there(three_rounds, page):
 
 
 def test_a_step_above_a_ceiling_is_crossed_out():
-    step = {name: 1.0 for name in PANELS} | {"round_index": 0, "stopped": None}
+    step = dict.fromkeys(PANELS, 1.0) | {"round_index": 0, "stopped": None}
     figure = Figure()
     TRAINING.draw(figure, [step, step, {**step, "stopped": "kl is 2, train.max_kl 1"}])
     crosses = [line.get_xydata().tolist() for axes in figure.axes for line in axes.lines if line.get_marker() == "x"]

@@ -51,4 +51,4 @@ def make_plan(url: str, config: RunConfig) -> Plan:
         same_run(url, found.identity, Identity(data, sha256_directory(checkpoint), config.seed))
         run, made_stale = found.under(settings), found.made_stale_by(settings)
     states = {(stage, r): state_of(run, config, address(r, stage))[0] for stage, r in schedule(config)}
-    return Plan(config, is_new, states, made_stale, PolicySize(checkpoint))
+    return Plan(config, is_new, states, made_stale, PolicySize(checkpoint, config.train.lora))

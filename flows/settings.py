@@ -45,4 +45,8 @@ def _below(section: BaseModel, defaults: BaseModel | None, prefix: str) -> Itera
 
 def _of_kind(value: BaseModel, default: Any) -> BaseModel | None:
     """The defaults of a part, if it has any; of another loss than the default one its own, but the default `type`."""
-    return default if default is None or type(default) is type(value) else type(value)().model_copy(update={"type": default.type})
+    return (
+        default
+        if default is None or type(default) is type(value)
+        else type(value)().model_copy(update={"type": default.type})
+    )

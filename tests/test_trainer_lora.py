@@ -24,7 +24,7 @@ from trainer.probe import measure
 from trainer.replay import replay
 from trainer.updates import Training, TrainInputs
 
-LORA = CONFIG.model_copy(update={"lora": LoraConfig(rank=4, alpha=8.0), "learning_rate": 1e-3})
+LORA = CONFIG.model_copy(update={"lora": LoraConfig(rank=4, alpha=8), "learning_rate": 1e-3})
 groups = test_trainer_train.groups  # the fixture
 
 
@@ -100,7 +100,7 @@ def test_steps_change_the_adapter_of_the_language_model_and_nothing_else(first, 
 
 
 def test_only_the_layers_that_are_named_get_an_adapter(groups, checkpoint):
-    named = LORA.model_copy(update={"lora": LoraConfig(rank=2, alpha=2.0, target_modules=("v_proj", "q_proj"))})
+    named = LORA.model_copy(update={"lora": LoraConfig(rank=2, alpha=2, target_modules=("v_proj", "q_proj"))})
     training = Training(inputs(groups, checkpoint), named, quiet)
     trained = {name.split(".")[5] for name, value in training.policy.named_parameters() if value.requires_grad}
     assert trained == {"q_proj", "v_proj"}
@@ -256,7 +256,7 @@ def test_a_policy_that_was_trained_whole_is_refused(groups, checkpoint, tmp_path
     ("changes", "said"),
     [
         ({"rank": 8}, "r was 4, now 8"),
-        ({"alpha": 4.0}, "lora_alpha was 8.0, now 4.0"),
+        ({"alpha": 4}, "lora_alpha was 8, now 4"),
         ({"target_modules": ("q_proj",)}, "target_modules was "),
     ],
 )

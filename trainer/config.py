@@ -156,19 +156,19 @@ def _names_of_layers(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
 
 
 class LoraConfig(Settings):
-    """LoRA (arXiv:2106.09685): only low-rank adapters of the language model are trained; without this section, all of it.
+    """LoRA (arXiv:2106.09685): low-rank adapters of the language model are trained; without this section, all of it.
 
     There is no dropout: policy, old policy and reference are compared as functions, so the trainer runs without any.
     """
 
     rank: Annotated[int, Field(ge=1)] = 16
     """Rank r of an adapter's two matrices. Ours, like alpha: the paper gives none."""
-    alpha: Annotated[float, Field(gt=0.0)] = 32.0
+    alpha: Annotated[int, Field(ge=1)] = 32
     """An adapter's output is multiplied by alpha / rank."""
     target_modules: Annotated[
         Literal["all-linear"] | Annotated[tuple[str, ...], Field(min_length=1)], WrapValidator(_names_of_layers)
     ] = "all-linear"
-    """Which linear layers of the language model get one, by the last part of their name, such as `["q_proj", "v_proj"]`;
+    """Which linear layers of the language model get one, by the last part of their names: `["q_proj", "v_proj"]`;
     `all-linear` is every one of them. Never the vision encoder, the embedding or the head."""
 
 

@@ -1,8 +1,8 @@
 """LoRA (arXiv:2106.09685) on the language model, through peft: W x + (alpha / rank) B A x, only A and B trained.
 
 The adapter lives inside the layers of the model it was added to, so every forward pass stays the same call. Switched
-off, that model is the reference, bit for bit: no second one is loaded. A round goes on from the adapter itself, not from
-its merged copy: base + adapter rounds otherwise than merged weights, and rho must have the same numerics on both sides.
+off, that model is the reference, bit for bit: no second one is loaded. A round goes on from the adapter, not from its
+merged copy: base + adapter rounds otherwise than merged weights, and rho must have the same numerics on both sides.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def check_lora(config: LoraConfig, checkpoint: Path) -> None:
 
 def new_adapter(model: PreTrainedModel, config: LoraConfig, seed: int) -> peft.PeftModel:
     """Adds an adapter that changes nothing yet (B = 0, A drawn from `seed`) to `model`, and freezes all else."""
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         adapter = peft.get_peft_model(model, _peft_config(config, model))
     assert isinstance(adapter, peft.PeftModel)

@@ -164,6 +164,17 @@ def test_a_round_goes_on_from_the_adapter_of_the_one_before(first, second, group
     assert fresh[1].loss != steps[1].loss  # another step: the moments are carried
 
 
+def test_nothing_to_train_on_leaves_policy_and_adapter_as_they_are(first, checkpoint, tmp_path):
+    attempt, steps, _ = run(tmp_path / "new", [], checkpoint, LORA)
+    before, now = weights(checkpoint), weights(saved(attempt))
+    assert steps == []
+    assert all(torch.equal(before[name], now[name]) for name in before)
+    attempt, _, _ = run(tmp_path / "later", [], checkpoint, LORA, **after(first[0]), round_index=1)
+    kept = {name: digest for name, digest in first[0].outputs.items() if name.startswith("adapter/")}
+    assert kept == {name: digest for name, digest in attempt.outputs.items() if name.startswith("adapter/")}
+    assert attempt.outputs["checkpoint/model.safetensors"] == first[0].outputs["checkpoint/model.safetensors"]
+
+
 def test_a_restart_reads_the_stored_log_probs_and_ends_the_same(second, first, groups, checkpoint, tmp_path):
     attempt, steps, _ = second
     rows = attempt.read_shard(OldLogprobs, "old_logprobs", 0)

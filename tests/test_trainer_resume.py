@@ -7,6 +7,7 @@ from train_round import CONFIG, five_groups, run, saved, weights
 from storage.files import Files
 from storage.shards import Attempt
 from storage.states import latest_state
+from trainer.config import LoraConfig
 from trainer.updates import OPTIMIZER_FILE
 
 EVERY_TWO = CONFIG.model_copy(update={"groups_per_batch": 2, "save_every": 2})  # six steps, in three shards of two
@@ -67,6 +68,15 @@ def test_a_killed_stage_goes_on_at_its_last_state_and_ends_the_same(groups, chec
     assert reported == left
     assert_same(found, whole)
     assert not [name for name in found[0].files.names(found[0].folder) if name.startswith("state-")]
+
+
+def test_a_killed_round_of_an_adapter_goes_on_too(groups, checkpoint, tmp_path):
+    config = EVERY_TWO.model_copy(update={"lora": LoraConfig(rank=4, alpha=8), "learning_rate": 1e-3})
+    whole = run(tmp_path / "whole", groups, checkpoint, config)
+    killed_after(5, tmp_path / "killed", groups, checkpoint, config)
+    found, reported = gone_on(tmp_path / "killed", groups, checkpoint, config)
+    assert reported == [5, 6]
+    assert_same(found, whole)
 
 
 def test_the_length_of_a_shard_changes_no_number(groups, checkpoint, whole, tmp_path):

@@ -162,6 +162,8 @@ SETTINGS = [
     Wrong("Reg-GRPO on what the reference sampled", f"{NEW} --set rollout.policy=reference", r'.*rollout.policy is reference, train.loss.type reg_grpo: .*; give rollout.policy = "current", or .*'),
     Wrong("pairs of equal rewards", FROM_FILE, r'.*curate.equal_rewards is keep, train.loss.type online_dpo: .*; give "drop"', make=toml("[train.loss]\ntype = 'online_dpo'\n[curate]\nequal_rewards = 'keep'")),
     Wrong("a KL target from weight 0", f"{NEW} --set train.kl_target=0.1 --set train.kl_weight=0", r".*train.kl_target is 0.1, kl_weight 0: .*; start above it"),
+    Wrong("LoRA on a layer that is not there", f"{NEW} --set 'train.lora.target_modules=[\"q_prj\"]'", r'train.lora.target_modules: the language model has no linear layer q_prj; it has down_proj, .*, v_proj, or "all-linear" for all of them'),
+    Wrong("LoRA layers that are no list", f"{NEW} --set train.lora.target_modules=q_proj", r""".*train.lora.target_modules is 'q_proj': should be a list of layer names, or "all-linear\""""),
     Wrong("two mistakes", FROM_FILE, rf".*rounds is 0: i{LESS} 1; unknown setting seeed; did you mean seed\?", make=toml("seeed = 1\nrounds = 0")),
     Wrong("bad TOML", FROM_FILE, r".*c.toml: not valid TOML: .*line 1, column 8\); the preset .*tiny.toml shows the form", make=toml("seed = = 1")),
     Wrong("not UTF-8", FROM_FILE, r".*c.toml: not text in UTF-8 \(byte 0\), as TOML must be; save it as UTF-8", make=toml("seed = 1".encode("utf-16"))),

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 
 class Settings(BaseModel):
@@ -147,6 +156,31 @@ LOSSES: tuple[str, ...] = tuple(kind.model_fields["type"].default for kind in Lo
 """The names of the losses."""
 
 
+def _names_of_layers(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    """One error where the union would give one for each of its types."""
+    try:
+        return handler(value)
+    except ValidationError as error:
+        raise PydanticCustomError("layers", 'should be a list of layer names, or "all-linear"') from error
+
+
+class LoraConfig(Settings):
+    """LoRA (arXiv:2106.09685): low-rank adapters of the language model are trained; without this section, all of it.
+
+    There is no dropout: policy, old policy and reference are compared as functions, so the trainer runs without any.
+    """
+
+    rank: Annotated[int, Field(ge=1)] = 16
+    """Rank r of an adapter's two matrices. Ours, like alpha: the paper gives none."""
+    alpha: Annotated[int, Field(ge=1)] = 32
+    """An adapter's output is multiplied by alpha / rank."""
+    target_modules: Annotated[
+        Literal["all-linear"] | Annotated[tuple[str, ...], Field(min_length=1)], WrapValidator(_names_of_layers)
+    ] = "all-linear"
+    """Which linear layers of the language model get one, by the last part of their names: `["q_proj", "v_proj"]`;
+    `all-linear` is every one of them. Never the vision encoder, the embedding or the head."""
+
+
 class TrainConfig(Settings):
     """One round's training."""
 
@@ -154,6 +188,8 @@ class TrainConfig(Settings):
     """The policy loss and its own knobs."""
     learning_rate: Annotated[float, Field(gt=0.0)] = 1e-6
     """AdamW step size (base recipe: 1e-6)."""
+    lora: LoraConfig | None = None
+    """Adapters to train in place of the whole language model."""
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
     """AdamW weight decay."""
     max_grad_norm: Annotated[float, Field(gt=0.0)] = 1.0

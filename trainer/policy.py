@@ -22,6 +22,16 @@ def load_policy(checkpoint: Path, *, trainable: bool) -> Any:
     return model
 
 
+def recompute_activations(model: Any) -> None:
+    """Keeps no activations of the language model's layers: the backward pass computes each one's again.
+
+    transformers does so in training mode only. Only the layers' own flag is set, not what is in them: no dropout.
+    """
+    model.gradient_checkpointing_enable()  # and lets gradients into frozen embeddings
+    for layer in model.model.language_model.layers:
+        layer.training = True
+
+
 def load_processor(checkpoint: Path) -> Any:
     """The checkpoint's own processor: tokenizer, video processor, chat template."""
     return AutoProcessor.from_pretrained(checkpoint)

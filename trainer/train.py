@@ -23,7 +23,7 @@ from storage.states import drop_states
 from trainer.batch import Group
 from trainer.checkpoint import save_checkpoint
 from trainer.config import TrainConfig
-from trainer.policy import load_policy
+from trainer.lora import save_adapter
 from trainer.probe import measure, save_probe
 from trainer.resume import resume, save_state
 from trainer.trackers import tracking
@@ -65,8 +65,8 @@ def _old_logprobs(training: Training, groups: Sequence[Group], attempt: Attempt)
     inputs = training.inputs
     if not attempt.committed(0):
         old = [logps for group in groups for logps in training.score(training.policy, group)]
-        reference = training.accelerator.prepare(load_policy(inputs.reference, trainable=False))
-        ref = [logps for group in groups for logps in training.score(reference, group)]
+        with training.reference() as reference:
+            ref = [logps for group in groups for logps in training.score(reference, group)]
         del reference
         rollouts = [rollout for group in groups for rollout in group.rollouts]
         rows = [
@@ -79,7 +79,11 @@ def _old_logprobs(training: Training, groups: Sequence[Group], attempt: Attempt)
 
 
 def _save(training: Training, before: list[np.ndarray], attempt: Attempt) -> None:
-    folder, model = training.inputs.scratch(), training.policy
+    if training.adapter is not None:
+        folder = training.inputs.scratch()
+        save_adapter(training.adapter, folder)
+        attempt.add_folder("adapter", folder)
+    folder, model = training.inputs.scratch(), training.merged()
     save_checkpoint(model, training.inputs.policy, folder)
     save_probe(folder / PROBE_FILE, training.processor, measure(model, training.processor), before)
     attempt.add_folder("checkpoint", folder)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,19 +17,22 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
+from peft import PeftModel
 from torch import Tensor
 
 from storage.digest import derive_seed
+from storage.errors import UserError
 from storage.progress import Progress
 from storage.records import OldLogprobs, Rollout, TrainRollout, TrainStep
 from trainer.batch import Group, collate, encode_group
 from trainer.config import TrainConfig
 from trainer.kl_weight import adapted
 from trainer.logprobs import response_logprobs
+from trainer.lora import load_adapter, new_adapter
 from trainer.losses.importance import sampling_weights
 from trainer.losses.kl import kl_penalty
 from trainer.pairs import best_and_worst
-from trainer.policy import forbidden_token_ids, load_policy, load_processor
+from trainer.policy import forbidden_token_ids, load_policy, load_processor, recompute_activations
 from trainer.policy_loss import Responses, effective_beta, policy_loss, response_advantages
 
 OPTIMIZER_FILE = "optimizer.pt"
@@ -40,6 +44,7 @@ OldLogps = Mapping[tuple[str, int], OldLogprobs]
 class TrainInputs:
     """What a round's training starts from. groups: rollouts of each group in training order. optimizer: its folder.
 
+    adapter: the folder of the LoRA adapter that makes the reference the policy; None without LoRA and in round 0.
     first_step: optimiser steps of all earlier rounds. logs: the folder that trackers write to.
     """
 
@@ -54,6 +59,7 @@ class TrainInputs:
     seed: int
     first_step: int = 0
     logs: Path | None = None
+    adapter: Path | None = None
 
 
 class Training:
@@ -68,9 +74,9 @@ class Training:
         )
         self.processor = load_processor(inputs.policy)
         self.forbidden = forbidden_token_ids(self.processor)
-        model = load_policy(inputs.policy, trainable=True)
+        model, self.adapter = self._load()
         if config.gradient_checkpointing:
-            model.gradient_checkpointing_enable()
+            recompute_activations(model)
         trained = [p for p in model.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(trained, lr=config.learning_rate, weight_decay=config.weight_decay)
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
@@ -78,6 +84,34 @@ class Training:
             self.optimizer.load_state_dict(torch.load(inputs.optimizer / OPTIMIZER_FILE, weights_only=True))
             for group in self.optimizer.param_groups:  # the rate is today's setting, the moments are the state's
                 group["lr"] = config.learning_rate
+
+    def _load(self) -> tuple[Any, PeftModel | None]:
+        """The model to train, and its adapter if there is one: base + adapter, never the merged copy."""
+        inputs, lora = self.inputs, self.config.lora
+        if lora is None:
+            return load_policy(inputs.policy, trainable=True), None
+        if inputs.adapter is None and inputs.policy != inputs.reference:
+            raise UserError(
+                f"train.lora: the policy {inputs.policy} is not the reference and has no adapter, so it was trained "
+                "whole; leave train.lora out, or start a run whose model.path it is"
+            )
+        model = load_policy(inputs.reference, trainable=False)
+        if inputs.adapter is not None:
+            return model, load_adapter(model, lora, inputs.adapter)
+        return model, new_adapter(model, lora, derive_seed(inputs.seed, "lora"))
+
+    @contextmanager
+    def reference(self) -> Iterator[Any]:
+        """The frozen reference: the policy with its adapter off; without LoRA a second model, gone afterwards."""
+        if self.adapter is None:
+            yield load_policy(self.inputs.reference, trainable=False).to(self.device)
+        else:
+            with self.adapter.disable_adapter():
+                yield self.policy
+
+    def merged(self) -> Any:
+        """The policy as plain weights, in float32; an adapter ends with this, and its steps too."""
+        return self.policy if self.adapter is None else self.adapter.merge_and_unload()
 
     @property
     def kl_weight(self) -> float:

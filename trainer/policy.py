@@ -22,6 +22,16 @@ def load_policy(checkpoint: Path, *, trainable: bool) -> Any:
     return model
 
 
+def checkpoint_layers(model: Any) -> None:
+    """Has each language layer recompute its activations in the backward pass: less memory, more time.
+
+    transformers does so in training mode alone, so the layers are put in it, and nothing inside them.
+    """
+    model.gradient_checkpointing_enable()
+    for layer in model.model.language_model.layers:
+        layer.training = True
+
+
 def load_processor(checkpoint: Path) -> Any:
     """The checkpoint's own processor: tokenizer, video processor, chat template."""
     return AutoProcessor.from_pretrained(checkpoint)

@@ -26,7 +26,7 @@ from trainer.probe import measure, save_probe
 from trainer.trackers import tracking
 from trainer.updates import OPTIMIZER_FILE, OldLogps, Training, TrainInputs
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 
 
 def train(attempt: Attempt, inputs: TrainInputs, config: TrainConfig, progress: Progress) -> int:

@@ -46,6 +46,7 @@ bench: install
 	@$(VENV)/bin/python benchmarks/difficulty_query.py --quick
 	@$(VENV)/bin/python benchmarks/kill_campaign.py --quick
 	@$(VENV)/bin/python benchmarks/engine_rebuilds.py --quick
+	@$(VENV)/bin/python benchmarks/training_step.py --quick
 
 # Every RUN line of the CPU image in a debootstrap root: for machines without a Docker daemon, as root.
 docker-try:

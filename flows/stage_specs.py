@@ -12,7 +12,7 @@ from storage.layout import address
 from storage.run import Run, Settings
 from storage.staleness import StageSettings, State
 
-TRAIN_VERSION = 1  # trainer.train.STAGE_VERSION, which cannot be read without loading torch; a test holds them equal
+TRAIN_VERSION = 2  # trainer.train.STAGE_VERSION, which cannot be read without loading torch; a test holds them equal
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import itertools
 import shutil
 from pathlib import Path
 
+import naive_step
 import numpy as np
 import pytest
 import torch
@@ -22,8 +23,8 @@ from storage.probe import PROBE_FILE
 from storage.video import VISION_TOKENS
 from trainer.batch import collate, encode_group
 from trainer.checkpoint import save_checkpoint
-from trainer.logprobs import response_logprobs
 from trainer.policy import forbidden_token_ids, load_policy, load_processor
+from trainer.prefix import response_logprobs
 from trainer.probe import measure, save_probe
 
 CPU = torch.device("cpu")
@@ -87,9 +88,9 @@ def mismatch(rollouts, policy, processor):
     differences = []
     for _, rows in itertools.groupby(rollouts, key=lambda rollout: rollout.group_id):
         rows = list(rows)
-        batch = collate([encode_group(rows, model, processor, Path, CPU)], model.config, CPU)
+        batch = collate([encode_group(rows, model, processor, Path, CPU)], model.config, forbidden, CPU)
         with torch.no_grad():
-            trainer = response_logprobs(model, batch, forbidden).numpy()
+            trainer = response_logprobs(model, batch).numpy()
         differences += [
             np.abs(t[: len(r.engine_logprobs)] - r.engine_logprobs) for t, r in zip(trainer, rows, strict=True)
         ]
@@ -121,7 +122,7 @@ def test_vision_tokens_are_never_sampled_even_when_the_model_wants_nothing_else(
     engine.load(wanting)
     rollouts = rolled_out(config, engine, processor, wanting, samples)
     engine.load(policies[0])
-    batch = collate([encode_group(rollouts[:8], model, processor, Path, CPU)], model.config, CPU)
+    batch = naive_step.collate([encode_group(rollouts[:8], model, processor, Path, CPU)], model.config, [], CPU)
     with torch.no_grad():
         logits = model(**batch.inputs).logits[0, len(rollouts[0].prompt_token_ids) - 1]
     assert int(logits.argmax()) == pad

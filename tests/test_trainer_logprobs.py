@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import naive_step
 import numpy as np
 import pytest
 import torch
@@ -12,8 +13,8 @@ from stages.engine import Policy
 from stages.rollout import Query, Scene, roll_out
 from storage.datasets import shapes
 from trainer.batch import ParityError, collate, encode_group
-from trainer.logprobs import response_logprobs
 from trainer.policy import forbidden_token_ids, load_policy, load_processor
+from trainer.prefix import response_logprobs
 
 CPU = torch.device("cpu")
 
@@ -45,12 +46,12 @@ def test_batched_rows_equal_single_rows_and_the_models_own_softmax(model, proces
     groups = [encode_group(rows, model, processor, Path, CPU) for rows in rollouts]
     forbidden = forbidden_token_ids(processor)
     with torch.no_grad():
-        batched = response_logprobs(model, collate(groups, model.config, CPU), forbidden)
+        batched = response_logprobs(model, collate(groups, model.config, forbidden, CPU))
         row = 0
         for group in groups:
             for rollout in group.rollouts:
                 single = type(group)([rollout], group.features, group.grid_thw, group.second_per_grid)
-                batch = collate([single], model.config, CPU)
+                batch = naive_step.collate([single], model.config, forbidden, CPU)
                 logits = model(**batch.inputs).logits[0].double()
                 logits[:, forbidden] = float("-inf")
                 start = len(rollout.prompt_token_ids)
@@ -67,17 +68,18 @@ def test_temperature_divides_the_logits(model, processor, rollouts):
     from dataclasses import replace
 
     group = encode_group(rollouts[0], model, processor, Path, CPU)
-    batch = collate([group], model.config, CPU)
+    batch = collate([group], model.config, [], CPU)
     with torch.no_grad():
-        warm = response_logprobs(model, replace(batch, temperature=4.0), [])
-        cold = response_logprobs(model, replace(batch, temperature=0.25), [])
+        warm = response_logprobs(model, replace(batch, temperature=4.0))
+        cold = response_logprobs(model, replace(batch, temperature=0.25))
     spread = lambda values: float(values[batch.mask].std())  # noqa: E731
     assert spread(warm) < spread(cold)
 
 
 def test_the_encoder_gets_no_gradient_and_the_language_model_does(model, processor, rollouts):
-    batch = collate([encode_group(rollouts[0], model, processor, Path, CPU)], model.config, CPU)
-    response_logprobs(model, batch, forbidden_token_ids(processor)).sum().backward()
+    group = encode_group(rollouts[0], model, processor, Path, CPU)
+    batch = collate([group], model.config, forbidden_token_ids(processor), CPU)
+    response_logprobs(model, batch).sum().backward()
     with_gradient = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.any()}
     model.zero_grad()
     assert with_gradient
@@ -92,6 +94,12 @@ def test_other_prompt_tokens_than_the_engines_are_refused(model, processor, roll
     rows = [replace(rollout, prompt_token_ids=wrong) for rollout in rollouts[0]]
     with pytest.raises(ParityError, match=rollouts[0][0].sample_id):
         encode_group(rows, model, processor, Path, CPU)
+
+
+def test_a_group_has_one_prompt(model, processor, rollouts):
+    mixed = [*rollouts[0][:2], rollouts[1][0]]
+    with pytest.raises(ParityError, match=f"sample {rollouts[0][0].sample_id}: .* different prompts"):
+        encode_group(mixed, model, processor, Path, CPU)
 
 
 def test_other_pixel_limits_than_the_engines_are_refused(model, processor, rollouts):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from train_round import CONFIG, five_groups, run, saved, weights
+from train_round import CONFIG, five_groups, nothing, run, saved, weights
 
 from flows.config import load_config
 from storage.files import Files
@@ -18,7 +18,7 @@ from trainer.policy import load_policy, load_processor
 from trainer.policy_loss import effective_beta
 from trainer.probe import measure
 from trainer.replay import replay
-from trainer.updates import OPTIMIZER_FILE, TrainInputs
+from trainer.updates import OPTIMIZER_FILE, Training, TrainInputs
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +90,15 @@ def test_accumulated_gradients_are_the_big_batchs(groups, checkpoint, tmp_path):
     one, other = apart[1][0], at_once[1][0]
     assert one.grad_norm == pytest.approx(other.grad_norm, rel=1e-3)
     assert one.loss == pytest.approx(other.loss, rel=1e-3)
+
+
+def test_gradient_checkpointing_is_in_effect_and_changes_no_step(trained, groups, checkpoint, tmp_path):
+    config = CONFIG.model_copy(update={"gradient_checkpointing": True})
+    inputs = TrainInputs(groups, checkpoint, checkpoint, None, Path, lambda: tmp_path, "run", 0, 0)
+    layers = Training(inputs, config, nothing).policy.model.language_model.layers
+    assert all(layer.gradient_checkpointing and layer.training for layer in layers)
+    _, steps, _ = run(tmp_path / "run", groups, checkpoint, config)
+    assert [(s.loss, s.grad_norm) for s in steps] == [(s.loss, s.grad_norm) for s in trained[1]]
 
 
 def test_a_restart_reads_the_stored_old_log_probs_and_ends_the_same(trained, groups, checkpoint, tmp_path):

@@ -1,15 +1,24 @@
 """Groups of curated rollouts as model inputs: the engine's own tokens, the frames the engine saw.
 
-Layout of one row, P prompt and T response tokens, right-padded to the longest row of the batch:
+The groups of a batch are one packed sequence: each prompt once, then its group's responses, right-padded to the group's
+longest. Two groups of two responses, p and q their prompts, a to d the responses, dots padding:
 
-    input_ids       p p <vision> v v v </vision> p p | y y y . .
-    response mask                                      1 1 1 0 0   [N, T]
+    input_ids    p p v v p a a a b b . | q v v q c . d d      [1, L], v video placeholders
+    time         0 1 2 4 5 6 7 8 6 7 8 | 0 1 3 4 5 6 5 6      responses of a group stand at the same positions
+    predictors   a: 4 5 6   b: 4 8 9   c: 14 .   d: 14 17     the state that predicts each token
 
-The encoder is frozen, so a group's video features are computed once a round and shared by its rows and passes.
+    responses    a a a    mask   1 1 1                        [N, T]
+                 b b .           1 1 0
+                 c . .           1 0 0
+                 d d .           1 1 0
+
+Who sees whom is in trainer/prefix_attention.py. The encoder is frozen, so a group's video features are computed once a
+round and used in each of its passes.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +34,7 @@ from storage.frames import read_frames
 from storage.records import Rollout
 from storage.video import pixel_limits
 from trainer.positions import mrope_positions
+from trainer.prefix_attention import PackedGroup, Packing
 
 
 class ParityError(Exception):
@@ -43,12 +53,17 @@ class Group:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Rows of one or more groups, N in group order. responses, mask: [N, T]; prompt_lengths: [N]."""
+    """One or more packed groups, N responses in group order.
+
+    inputs: what the model takes. responses, mask, predictors: [N, T]; predictors are places in the packed sequence.
+    forbidden: token ids that the engine never samples. temperature: what the engine divided its logits by.
+    """
 
     inputs: dict[str, Any]
     responses: Tensor
     mask: Tensor
-    prompt_lengths: Tensor
+    predictors: Tensor
+    forbidden: Sequence[int]
     temperature: float
 
 
@@ -60,6 +75,8 @@ def encode_group(
     Raises ParityError naming the sample if the tokens, or the number of placeholders and features, differ.
     """
     first = rollouts[0]
+    if not all(np.array_equal(rollout.prompt_token_ids, first.prompt_token_ids) for rollout in rollouts):
+        raise ParityError(f"sample {first.sample_id}: the rollouts of group {first.group_id} have different prompts")
     video = read_frames(locate(first.video_path), len(first.frame_indices), first.max_pixels, first.alteration)
     if not np.array_equal(video.indices, first.frame_indices):
         raise ParityError(
@@ -86,33 +103,41 @@ def encode_group(
     return Group(rollouts, features, grid, float(encoded["second_per_grid_ts"][0]))
 
 
-def collate(groups: Sequence[Group], config: Any, device: torch.device) -> Batch:
-    """The rows of `groups` as one right-padded batch on `device`; `config` is the model's."""
-    rows = [(group, rollout) for group in groups for rollout in group.rollouts]
-    ids = [_ids(r.prompt_token_ids, r.response_token_ids) for _, r in rows]
-    input_ids = pad_sequence(ids, batch_first=True).to(device)
-    lengths = torch.tensor([len(row) for row in ids])
-    attention = (torch.arange(input_ids.shape[1])[None] < lengths[:, None]).to(device)
-    positions = [
-        mrope_positions(row, group.grid_thw[0], group.second_per_grid, config)
-        for row, (group, _) in zip(input_ids.cpu(), rows, strict=True)
-    ]
-    responses = [torch.as_tensor(r.response_token_ids.astype(np.int64)) for _, r in rows]
-    features: Any = tuple(group.features for group, _ in rows)
+def collate(groups: Sequence[Group], config: Any, forbidden: Sequence[int], device: torch.device) -> Batch:
+    """`groups` as one packed batch on `device`; `config` is the model's, `forbidden` policy.forbidden_token_ids."""
+    responses = [[_ids(r.response_token_ids) for r in group.rollouts] for group in groups]
+    rows = pad_sequence(list(itertools.chain(*responses)), batch_first=True)
+    steps, start = torch.arange(rows.shape[1]), 0
+    places, input_ids, positions, predictors = [], [], [], []
+    for group, own in zip(groups, responses, strict=True):
+        prompt, padded = _ids(group.rollouts[0].prompt_token_ids), pad_sequence(own, batch_first=True)
+        place = PackedGroup(len(prompt), *padded.shape)
+        row = mrope_positions(torch.cat([prompt, padded[0]]), group.grid_thw[0], group.second_per_grid, config)
+        last = start + len(prompt) - 1
+        states = last + torch.arange(place.group_size)[:, None] * place.response_length + steps
+        states[:, 0] = last
+        places.append(place)
+        input_ids += [prompt, padded.flatten()]
+        positions += [row[:, : len(prompt)], row[:, len(prompt) :].repeat(1, place.group_size)]
+        predictors.append(states)
+        start += place.num_tokens
+    lengths = torch.tensor([len(response) for own in responses for response in own])
+    features: Any = tuple(group.features for group in groups)
     inputs = {
-        "input_ids": input_ids,
-        "attention_mask": attention.long(),
-        "position_ids": torch.stack(positions, dim=1).to(device),
+        "input_ids": torch.cat(input_ids)[None].to(device),
+        "attention_mask": {"full_attention": Packing(tuple(places))},
+        "position_ids": torch.cat(positions, dim=1)[:, None].to(device),
         "mm_encoder_outputs": {"video": BaseModelOutputWithPooling(pooler_output=features)},
     }
     return Batch(
         inputs=inputs,
-        responses=pad_sequence(responses, batch_first=True).to(device),
-        mask=pad_sequence([torch.ones(len(r), dtype=torch.bool) for r in responses], batch_first=True).to(device),
-        prompt_lengths=torch.tensor([len(r.prompt_token_ids) for _, r in rows], device=device),
-        temperature=rows[0][1].temperature,
+        responses=rows.to(device),
+        mask=(steps < lengths[:, None]).to(device),
+        predictors=torch.cat(predictors).to(device),
+        forbidden=forbidden,
+        temperature=groups[0].rollouts[0].temperature,
     )
 
 
-def _ids(prompt: np.ndarray, response: np.ndarray) -> Tensor:
-    return torch.as_tensor(np.concatenate([prompt, response]).astype(np.int64))
+def _ids(token_ids: np.ndarray) -> Tensor:
+    return torch.as_tensor(token_ids.astype(np.int64))

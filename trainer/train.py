@@ -29,7 +29,7 @@ from trainer.resume import resume, save_state
 from trainer.trackers import tracking
 from trainer.updates import OPTIMIZER_FILE, OldLogps, Training, TrainInputs
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 
 
 def train(attempt: Attempt, inputs: TrainInputs, config: TrainConfig, progress: Progress) -> int:

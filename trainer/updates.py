@@ -27,13 +27,13 @@ from storage.records import OldLogprobs, Rollout, TrainRollout, TrainStep
 from trainer.batch import Group, collate, encode_group
 from trainer.config import TrainConfig
 from trainer.kl_weight import adapted
-from trainer.logprobs import response_logprobs
 from trainer.lora import load_adapter, new_adapter
 from trainer.losses.importance import sampling_weights
 from trainer.losses.kl import kl_penalty
 from trainer.pairs import best_and_worst
 from trainer.policy import forbidden_token_ids, load_policy, load_processor, recompute_activations
 from trainer.policy_loss import Responses, effective_beta, policy_loss, response_advantages
+from trainer.prefix import response_logprobs
 
 OPTIMIZER_FILE = "optimizer.pt"
 OldLogps = Mapping[tuple[str, int], OldLogprobs]
@@ -142,9 +142,9 @@ class Training:
 
     def score(self, model: Any, group: Group) -> list[np.ndarray]:
         """Log-probs of a group's responses under `model`, float32 [T] each, without gradients."""
-        batch = collate([group], model.config, self.device)
+        batch = collate([group], model.config, self.forbidden, self.device)
         with torch.no_grad(), self.accelerator.autocast():
-            logps = response_logprobs(model, batch, self.forbidden).cpu().numpy()
+            logps = response_logprobs(model, batch).cpu().numpy()
         return [row[: len(rollout.response_token_ids)] for row, rollout in zip(logps, group.rollouts, strict=True)]
 
     def weights(self) -> dict[str, Tensor]:
@@ -251,7 +251,7 @@ class Training:
 
     def _accumulate(self, groups: Sequence[Group], num_groups: int, stored: OldLogps) -> _Part:
         """Adds the gradient of some of a step's `num_groups` groups; every group weighs the same."""
-        batch = collate(groups, self.policy.config, self.device)
+        batch = collate(groups, self.policy.config, self.forbidden, self.device)
         rollouts = [rollout for group in groups for rollout in group.rollouts]
         rows = [stored[r.group_id, r.rollout_index] for r in rollouts]
         old, ref = (
@@ -264,7 +264,7 @@ class Training:
         seeds = [derive_seed(self.inputs.seed, "pairs", group.rollouts[0].group_id) for group in groups]
         pairs = best_and_worst(rewards, group_size, seeds)
         with self.accelerator.autocast():
-            logps = response_logprobs(self.model, batch, self.forbidden)
+            logps = response_logprobs(self.model, batch)
         responses = Responses(
             policy_logps=logps,
             old_logps=old,

@@ -32,7 +32,7 @@ from storage.records import Augmentation, Curated, Difficulty, Dropped, Rollout,
 from storage.shards import Attempt, Manifest, read_records
 
 if TYPE_CHECKING:
-    from trainer.updates import TrainInputs
+    from trainer.training import TrainInputs
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -168,7 +168,7 @@ def run_train(session: Session, r: int, attempt: Attempt, progress: Progress) ->
 
 def train_inputs(session: Session, r: int) -> TrainInputs:
     """What a round's training starts from."""
-    from trainer.updates import TrainInputs
+    from trainer.training import TrainInputs
 
     rows = _read(session, Curated, "curated", address(r, "curate"))
     groups = [[row.rollout for row in group] for _, group in itertools.groupby(rows, key=lambda row: row.position)]

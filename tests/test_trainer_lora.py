@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from train_round import CONFIG, five_groups, run, saved, weights
 from transformers import AutoModelForImageTextToText
 
-import trainer.updates
+import trainer.training
 from storage.errors import UserError
 from storage.files import Files
 from storage.records import OldLogprobs
@@ -24,7 +24,8 @@ from trainer.lora import check_lora
 from trainer.policy import load_policy, load_processor
 from trainer.probe import measure
 from trainer.replay import replay
-from trainer.updates import Training, TrainInputs
+from trainer.training import Training, TrainInputs
+from trainer.updates import updates
 
 LORA = CONFIG.model_copy(update={"lora": LoraConfig(rank=4, alpha=8), "learning_rate": 1e-3})
 
@@ -93,7 +94,7 @@ def test_steps_change_the_adapter_of_the_language_model_and_nothing_else(first, 
     training = Training(inputs(groups, checkpoint), LORA, quiet)
     before = {name: value.clone() for name, value in training.policy.state_dict().items()}
     stored = {(r.group_id, r.rollout_index): r for r in first[0].read_shard(OldLogprobs, "old_logprobs", 0)}
-    assert len(list(training.updates(training.encode(), stored))) == 4
+    assert len(list(updates(training, training.encode(), stored))) == 4
     changed = {name for name, value in training.policy.state_dict().items() if not torch.equal(value, before[name])}
     trained = {name for name, value in training.policy.named_parameters() if value.requires_grad}
     assert changed == trained == {name for name in before if "lora_" in name}
@@ -208,7 +209,7 @@ def test_the_reference_is_a_model_of_its_own_without_lora_alone_and_never_stays(
         loaded.append(weakref.ref(model))
         return model
 
-    monkeypatch.setattr(trainer.updates, "load_policy", load)
+    monkeypatch.setattr(trainer.training, "load_policy", load)
     run(tmp_path, groups[:1], checkpoint, config)
     assert len(loaded) == models
     training = Training(inputs(groups, checkpoint), config, quiet)
@@ -230,7 +231,7 @@ def test_recomputed_activations_give_the_same_steps(groups, checkpoint, config, 
         layer = training.policy.model.language_model.layers[1]
         layer.mlp.register_forward_pre_hook(lambda *_, calls=calls: calls.append(1))
         rows = {(row.group_id, row.rollout_index): row for row in stored}
-        steps[recompute] = [step for step, _ in training.updates(training.encode(), rows)]
+        steps[recompute] = [step for step, _ in updates(training, training.encode(), rows)]
         counts[recompute] = len(calls)
     assert counts == {False: 2, True: 4}  # two updates; with it each computes the layer once more in its backward pass
     assert steps[True] == steps[False]

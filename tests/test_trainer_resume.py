@@ -8,7 +8,7 @@ from storage.files import Files
 from storage.shards import Attempt
 from storage.states import latest_state
 from trainer.config import LoraConfig
-from trainer.updates import OPTIMIZER_FILE
+from trainer.training import OPTIMIZER_FILE
 
 EVERY_TWO = CONFIG.model_copy(update={"groups_per_batch": 2, "save_every": 2})  # six steps, in three shards of two
 

@@ -18,7 +18,7 @@ from trainer.policy import load_policy, load_processor
 from trainer.policy_loss import effective_beta
 from trainer.probe import measure
 from trainer.replay import replay
-from trainer.updates import OPTIMIZER_FILE, Training, TrainInputs
+from trainer.training import OPTIMIZER_FILE, Training, TrainInputs
 
 
 @pytest.fixture(scope="module")

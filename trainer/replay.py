@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from storage.progress import Progress
 from storage.records import OldLogprobs, TrainStep
 from trainer.config import TrainConfig
-from trainer.updates import Training, TrainInputs
+from trainer.training import Training, TrainInputs
+from trainer.updates import updates
 
 
 def replay(
@@ -21,4 +22,4 @@ def replay(
     """The first `num_steps` optimiser steps from what the round began with: policy, optimiser, log-probs."""
     training = Training(inputs, config, progress)
     stored = {(row.group_id, row.rollout_index): row for row in old_logprobs}
-    return [step for step, _ in itertools.islice(training.updates(training.encode(), stored), num_steps)]
+    return [step for step, _ in itertools.islice(updates(training, training.encode(), stored), num_steps)]

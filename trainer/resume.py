@@ -12,7 +12,7 @@ import torch
 
 from storage.shards import Attempt
 from storage.states import drop_states, keep_state, latest_state
-from trainer.updates import Training
+from trainer.training import Training
 
 STATE_FILE = "state.pt"
 

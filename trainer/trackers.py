@@ -21,7 +21,7 @@ from trainer.config import TrainConfig
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-    from trainer.updates import TrainInputs
+    from trainer.training import TrainInputs
 
 PROJECT = "deepvideo-r1"
 

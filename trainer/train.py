@@ -27,7 +27,8 @@ from trainer.lora import save_adapter
 from trainer.probe import measure, save_probe
 from trainer.resume import resume, save_state
 from trainer.trackers import tracking
-from trainer.updates import OPTIMIZER_FILE, OldLogps, Training, TrainInputs
+from trainer.training import OPTIMIZER_FILE, OldLogps, Training, TrainInputs
+from trainer.updates import updates
 
 STAGE_VERSION = 2
 
@@ -45,7 +46,7 @@ def train(attempt: Attempt, inputs: TrainInputs, config: TrainConfig, progress: 
     steps: list[TrainStep] = []
     rollouts: list[TrainRollout] = []
     with tracking(training.accelerator, inputs, done) as log:
-        for step, rows in training.updates(groups, stored, done):
+        for step, rows in updates(training, groups, stored, done):
             log(step)
             steps.append(step)
             rollouts += rows

@@ -132,14 +132,14 @@ class AugmentConfig(Config):
     """For easy samples (paper, Table 7: up): `noise` on every frame, `mask` some frames (black), `off` nothing."""
     max_noise_sigma: Annotated[float, Field(ge=0.0, le=255.0)] = 100.0
     """Pixel noise at level 1, in units of 0..255. Ours: the paper gives none."""
-    max_mask_share: Share = 0.75
+    max_mask_share: Share = 0.5
     """Share of the shown frames that are masked at level 1; one frame is always left. Ours: the paper gives none."""
     cue: Literal["keep", "mark"] = "mark"
     """How frames are pointed out: `keep` masks those outside the spans, `mark` puts a border on those inside."""
     storage: Literal["video", "seed"] = "video"
     """Where altered frames are kept: `video` writes a lossless file for each sample; `seed` writes none, and the
     frames are altered whenever they are read, to the same bytes if every machine has the same OpenCV."""
-    max_hint_fraction: Share = 1.0
+    max_hint_fraction: Share = 0.5
     """Share of the reasoning trace that a hint shows at level 1, in `hint_unit`. Ours: the paper gives none."""
     hint_unit: HintUnit = "words"
     """What the shown share of a trace counts. `words` is the default because a trace of one sentence, as the embedded

@@ -97,7 +97,7 @@ def test_each_reason_for_no_hint_and_which_traces_were_usable(
     scene, config, _, samples = world
     scene = replace(scene, engine=ScriptedEngine(config.video, checkpoint, *responses))
     sample = replace(samples[0], problem_type="number", answer="7", options=(), spans=())
-    augment = config.augment.model_copy(update={"num_traces": len(responses)})
+    augment = config.augment.model_copy(update={"num_traces": len(responses), "max_hint_fraction": 1.0})
     items = [(sample, difficulty(sample, 0.4, level))]
     (row,), traces, _ = add_hints(items, augment, config.rollout, scene, max_model_len=max_model_len)
     assert row.reason == reason
@@ -131,7 +131,7 @@ def test_a_hint_is_cut_to_the_context_by_the_count_that_engine_and_trainer_make(
     engine = ScriptedEngine(config.video, checkpoint, RIGHT.format(trace))
     scene = replace(scene, engine=engine)
     sample = replace(samples[0], problem_type="number", answer="7", options=(), spans=())
-    augment = config.augment.model_copy(update={"num_traces": 1, "hint_unit": unit})
+    augment = config.augment.model_copy(update={"num_traces": 1, "hint_unit": unit, "max_hint_fraction": 1.0})
 
     def length(hint):
         query = Query(sample, "augmented", 0, sample.video_path, sample.video_sha256, "hint", 1.0, hint)

@@ -76,7 +76,10 @@ def encode_group(
     """
     first = rollouts[0]
     if not all(np.array_equal(rollout.prompt_token_ids, first.prompt_token_ids) for rollout in rollouts):
-        raise ParityError(f"sample {first.sample_id}: the rollouts of group {first.group_id} have different prompts")
+        raise ParityError(
+            f"sample {first.sample_id}: its group's rollouts have different prompts, but a group is trained on one; "
+            "curate must put together rollouts of the same input"
+        )
     video = read_frames(locate(first.video_path), len(first.frame_indices), first.max_pixels, first.alteration)
     if not np.array_equal(video.indices, first.frame_indices):
         raise ParityError(

@@ -35,7 +35,7 @@ from small_run import SMALL, complete, fork_server, tables
 from flows.config import load_config
 from flows.lifetime import end_with_parent
 
-OVERRIDES = [*SMALL, "evaluate.shard_size=2"]
+OVERRIDES = [*SMALL, "evaluate.shard_size=2", "train.save_every=2"]
 PREFECT_SHARE = 5  # one run in so many goes through Prefect, so that a tenth of the kills surely does
 START_SECONDS = 180
 

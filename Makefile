@@ -43,6 +43,8 @@ bench: install
 	@$(VENV)/bin/python benchmarks/dose_response.py --quick
 	@$(VENV)/bin/python benchmarks/augmentation.py --quick
 	@$(VENV)/bin/python benchmarks/sweep.py --quick
+	@$(VENV)/bin/python benchmarks/round.py --quick
+	@$(VENV)/bin/python benchmarks/growth.py --quick
 	@$(VENV)/bin/python benchmarks/difficulty_query.py --quick
 	@$(VENV)/bin/python benchmarks/kill_campaign.py --quick
 	@$(VENV)/bin/python benchmarks/engine_rebuilds.py --quick

@@ -17,7 +17,7 @@ def stage(round_index, name, start, end):
 
 
 def test_a_rounds_parts_add_up_to_its_time():
-    """Began at 0: 5 s of start-up, a rollout of 10 s of which 2 load and 6 generate, 1 s of nobody's, 4 s of training."""
+    """Began at 0: start-up 5 s, a rollout of 10 s of which 2 load and 6 generate, 1 s of nobody, training 4 s."""
     stages = [stage(0, "rollout", 5, 15), stage(0, "train", 16, 20), stage(1, "rollout", 20.5, 24.5)]
     calls = [("load weights", 7.0, 2.0), ("generate", 14.0, 6.0), ("generate", 24.0, 3.0)]
     found = parts(0.0, calls, stages)

@@ -21,7 +21,7 @@ SMALL = [
     "difficulty.min_level=0.1",
     "augment.num_traces=2",
     "train.groups_per_batch=3",
-    "train.groups_per_forward=1",
+    "train.tokens_per_forward=1",
 ]
 """Two rounds of ten samples on the deterministic engine; trains the shipped model for real."""
 fork_server = multiprocessing.get_context("forkserver")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import ALTERATIONS
+from conftest import ALTERATIONS, rollout_with
 
 from flows.config import load_config
 from stages.alterations import cue, make_harder
@@ -19,7 +19,7 @@ from storage.datasets import shapes
 from storage.files import Files
 from storage.records import Alteration, Difficulty
 from storage.samples import local_path
-from trainer.batch import encode_group
+from trainer.batch import Group, encode_group, forward_passes
 from trainer.policy import load_policy, load_processor
 
 
@@ -64,3 +64,24 @@ def test_features_are_the_same_from_file_and_seed_and_not_those_of_the_clean_vid
     assert first.prompt == second.prompt
     assert np.array_equal(first.prompt_token_ids, second.prompt_token_ids)
     assert Path(second.video_path) == Path(sample.video_path) != Path(first.video_path)
+
+
+def group_of(prompt, *responses):
+    rows = [rollout_with(prompt_token_ids=np.zeros(prompt), response_token_ids=np.zeros(n)) for n in responses]
+    return Group(rows, torch.zeros(0), torch.zeros(1, 3), 1.0)
+
+
+def test_a_groups_tokens_are_its_prompt_once_and_its_padded_responses():
+    assert group_of(10, 3, 1, 2).num_tokens == 10 + 3 * 3
+
+
+@pytest.mark.parametrize(
+    ("max_tokens", "passes"),
+    [(1, [1, 1, 1, 1]), (19, [1, 1, 1, 1]), (20, [2, 1, 1]), (40, [2, 1, 1]), (60, [3, 1]), (90, [4]), (10**9, [4])],
+)
+def test_forward_passes_keep_the_order_and_their_budget(max_tokens, passes):
+    groups = [group_of(8, 1, 1), group_of(6, 2, 1), group_of(20, 5, 5), group_of(30, 5, 4)]  # 10, 10, 30, 40 tokens
+    found = forward_passes(groups, max_tokens)
+    assert [len(some) for some in found] == passes
+    assert [group for some in found for group in some] == groups
+    assert all(sum(group.num_tokens for group in some) <= max_tokens for some in found if len(some) > 1)

@@ -84,8 +84,8 @@ def test_the_checkpoint_is_an_ordinary_one_with_the_encoder_as_it_was(trained, c
 
 
 def test_accumulated_gradients_are_the_big_batchs(groups, checkpoint, tmp_path):
-    apart = run(tmp_path / "apart", groups, checkpoint, CONFIG.model_copy(update={"groups_per_forward": 1}))
-    at_once = run(tmp_path / "at_once", groups, checkpoint, CONFIG.model_copy(update={"groups_per_forward": 4}))
+    apart = run(tmp_path / "apart", groups, checkpoint, CONFIG.model_copy(update={"tokens_per_forward": 1}))
+    at_once = run(tmp_path / "at_once", groups, checkpoint, CONFIG.model_copy(update={"tokens_per_forward": 10**6}))
     # The first step alone: from then on AdamW, which divides by the gradient's size, has made rounding into weights.
     one, other = apart[1][0], at_once[1][0]
     assert one.grad_norm == pytest.approx(other.grad_norm, rel=1e-3)
@@ -168,12 +168,12 @@ ON_POLICY = {"reg_grpo": 1.0, "grpo": 0.0, "dpo": np.log(2), "online_dpo": np.lo
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_step_with_each_loss_lowers_it_and_parts_make_the_same_step(groups, checkpoint, stored, loss):
     settings = {"loss": {"type": loss}, "kl_weight": 0.0, "learning_rate": 1e-6}
-    first, second = steps_of(groups, checkpoint, stored, groups_per_forward=2, **settings)
+    first, second = steps_of(groups, checkpoint, stored, tokens_per_forward=400, **settings)
     if loss in ON_POLICY:  # with each group alone, as it was scored: another padding rounds rho otherwise
-        alone = steps_of(groups, checkpoint, stored, groups_per_forward=1, updates_per_batch=1, **settings)[0]
+        alone = steps_of(groups, checkpoint, stored, tokens_per_forward=1, updates_per_batch=1, **settings)[0]
         assert alone.policy_loss == pytest.approx(ON_POLICY[loss], abs=1e-6)
     assert second.policy_loss < first.policy_loss
-    at_once = steps_of(groups, checkpoint, stored, groups_per_forward=5, updates_per_batch=1, **settings)[0]
+    at_once = steps_of(groups, checkpoint, stored, tokens_per_forward=10**6, updates_per_batch=1, **settings)[0]
     assert first.grad_norm == pytest.approx(at_once.grad_norm, rel=1e-3)
     assert first.loss == pytest.approx(at_once.loss, rel=1e-3, abs=1e-5)
     assert first.grad_norm > 0
@@ -201,8 +201,8 @@ def test_sft_and_reinforce_learn_from_equal_rewards_and_the_relative_losses_do_n
 def test_a_vanished_group_that_is_kept_counts_in_the_divisor_and_has_its_kl(groups, checkpoint, stored):
     alone = steps_of(groups[:1], checkpoint, stored)
     flat = [replace(row, reward=1.0) for row in groups[1]]
-    for groups_per_forward in (1, 2):
-        both = steps_of([groups[0], flat], checkpoint, stored, groups_per_forward=groups_per_forward)
+    for tokens_per_forward in (1, 10**6):
+        both = steps_of([groups[0], flat], checkpoint, stored, tokens_per_forward=tokens_per_forward)
         assert both[0].policy_loss == pytest.approx(alone[0].policy_loss / 2)
         assert both[0].grad_norm == pytest.approx(alone[0].grad_norm / 2, rel=1e-3)
 

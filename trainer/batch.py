@@ -50,6 +50,12 @@ class Group:
     grid_thw: Tensor
     second_per_grid: float
 
+    @property
+    def num_tokens(self) -> int:
+        """P + G T, the tokens that the group has in a packed sequence."""
+        longest = max(len(rollout.response_token_ids) for rollout in self.rollouts)
+        return len(self.rollouts[0].prompt_token_ids) + len(self.rollouts) * longest
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
@@ -104,6 +110,17 @@ def encode_group(
     if placeholders != len(features):
         raise ParityError(f"sample {first.sample_id}: {placeholders} video placeholders, but {len(features)} features")
     return Group(rollouts, features, grid, float(encoded["second_per_grid_ts"][0]))
+
+
+def forward_passes(groups: Sequence[Group], max_tokens: int) -> list[Sequence[Group]]:
+    """`groups` cut, in their order, into runs of at most `max_tokens` packed tokens; a larger group is a run alone."""
+    passes, start, tokens = list[Sequence[Group]](), 0, 0
+    for i, group in enumerate(groups):
+        if i > start and tokens + group.num_tokens > max_tokens:
+            passes.append(groups[start:i])
+            start, tokens = i, 0
+        tokens += group.num_tokens
+    return [*passes, groups[start:]]
 
 
 def collate(groups: Sequence[Group], config: Any, forbidden: Sequence[int], device: torch.device) -> Batch:

@@ -216,8 +216,9 @@ class TrainConfig(Settings):
     """The largest such weight; `train_steps.importance_capped` has the share that was above. Ours."""
     groups_per_batch: Annotated[int, Field(ge=1)] = 8
     """Groups an optimiser step (base recipe: 8 prompts)."""
-    groups_per_forward: Annotated[int, Field(ge=1)] = 1
-    """Groups a forward pass; gradients accumulate to the batch, so it changes memory and speed, not the step."""
+    tokens_per_forward: Annotated[int, Field(ge=1)] = 8192
+    """Most tokens of a forward pass, prompts once and responses padded to their group's longest; a larger group passes
+    alone. Gradients add up over the batch, so it changes memory and speed, not the step."""
     updates_per_batch: Annotated[int, Field(ge=1)] = 2
     """Optimiser steps a batch, mu. Eq. 8 itself is only exercised from the second on (METHOD.md section 2)."""
     dtype: Literal["float32", "bfloat16"] = "bfloat16"

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 from storage.records import TrainRollout, TrainStep
-from trainer.batch import Group
+from trainer.batch import Group, forward_passes
 from trainer.config import TrainConfig
 from trainer.gradient import accumulate
 from trainer.kl_weight import adapted
@@ -39,10 +39,8 @@ def updates(training: Training, groups: Sequence[Group], stored: OldLogps, done:
 
 def _update(training: Training, step: int, groups: Sequence[Group], stored: OldLogps) -> Step:
     config, optimizer = training.config, training.optimizer
-    parts = [
-        accumulate(training, groups[i : i + config.groups_per_forward], len(groups), stored)
-        for i in range(0, len(groups), config.groups_per_forward)
-    ]
+    passes = forward_passes(groups, config.tokens_per_forward)
+    parts = [accumulate(training, some, len(groups), stored) for some in passes]
     norm = float(training.accelerator.clip_grad_norm_(training.model.parameters(), config.max_grad_norm))
     record = step_record(training, step, groups, parts, stored, grad_norm=norm)
     record = dataclasses.replace(record, stopped=_exceeded(record, config))

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from storage.datasets import shapes
+from storage.datasets import nextgqa, shapes
+from storage.datasets.rows import Loaded, OnBadRow
 from storage.errors import UserError
 from storage.records import Sample
 
-ADAPTERS = {"shapes": shapes.load}
+
+def _shapes(root: Path, *, on_bad_row: OnBadRow) -> Loaded:
+    return Loaded(shapes.load(root))  # the project's own file, of which no row is bad
 
 
-def load(name: str, **paths: Path) -> list[Sample]:
-    """The samples of data set `name`, from its annotations alone; `paths` are the adapter's own arguments.
+ADAPTERS: dict[str, Callable[..., Loaded]] = {"shapes": _shapes, "nextgqa": nextgqa.read}
 
-    `load("shapes", root=folder)` reads what `shapes.generate` wrote. UserError for a name that no adapter has.
+
+def read(name: str, *, on_bad_row: OnBadRow = "report", **paths: Any) -> Loaded:
+    """The samples of data set `name`, its bad rows and its oddities, from the annotations alone.
+
+    `paths` are the adapter's own arguments: `root` of `shapes`; `annotations`, `spans`, `video_map`, `video_root` of
+    `nextgqa`. UserError for a name that no adapter has, and BadRow for the first bad row with `on_bad_row = "error"`.
     """
     if name not in ADAPTERS:
         raise UserError(f"{name}: no such data set; there are: {', '.join(ADAPTERS)}")
-    return ADAPTERS[name](**paths)
+    return ADAPTERS[name](**paths, on_bad_row=on_bad_row)
+
+
+def load(name: str, **paths: Any) -> list[Sample]:
+    """The samples of data set `name`; a bad row raises BadRow, with file, line, field, value and rule."""
+    return read(name, on_bad_row="error", **paths).samples

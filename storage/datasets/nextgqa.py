@@ -1,0 +1,127 @@
+"""NExT-GQA: five options and the seconds in which the answer is seen (arXiv:2309.01327); its own CSV and JSON files.
+
+The paper trains on its *val* split and tests on *test* (Appendix): give the files of each, and the split they are for.
+
+    val.csv               video_id, frame_count, width, height, question, answer (text), qid, type, a0 .. a4
+    gsub_val.json         {video_id: {"duration": s, "fps": f, "location": {qid: [[start, end], ...]}}}
+    map_vid_vidorID.json  {video_id: "1164/3238737531"}, the video's place below the root, without ".mp4"
+
+Oddities that are counted, and kept: spans that end after the video (cut there), the same option twice, an answer that
+is the text of two options (the first counts).
+"""
+
+from __future__ import annotations
+
+import string
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from storage.datasets.rows import BadRow, Loaded, OnBadRow, Row, bad, checked, csv_rows, read_json, video_below
+from storage.records import Sample
+
+OPTIONS = ("a0", "a1", "a2", "a3", "a4")
+Text = Annotated[str, Field(min_length=1)]
+Digits = Annotated[str, Field(pattern=r"^\d+$")]
+Count = Annotated[int, Field(ge=1), BeforeValidator(lambda text: int(text) if str(text).isdecimal() else text)]
+
+
+Span = Annotated[list[float], Field(min_length=2, max_length=2)]
+
+
+class Question(Row):
+    """A row of the CSV file."""
+
+    video_id: Digits
+    frame_count: Count
+    width: Count
+    height: Count
+    question: Text
+    answer: Text
+    qid: Digits
+    type: Text
+    a0: Text
+    a1: Text
+    a2: Text
+    a3: Text
+    a4: Text
+
+
+class Grounding(Row):
+    """A video of the JSON file of spans."""
+
+    duration: Annotated[float, Field(gt=0)]
+    fps: Annotated[float, Field(gt=0)]
+    location: dict[Digits, Annotated[list[Span], Field(min_length=1)]]
+
+
+def read(
+    annotations: Path, spans: Path, video_map: Path, video_root: Path, *, split: str = "train", on_bad_row: OnBadRow
+) -> Loaded:
+    """The questions of one split as samples with spans; `on_bad_row` says whether a bad row raises or is reported."""
+    places, found, loaded, seen = read_json(video_map), read_json(spans), Loaded(), set[str]()
+    groundings = dict[str, Grounding]()
+    for line, values in csv_rows(annotations):
+        try:
+            row = checked(Question, _named(values), annotations, line)
+            sample_id = f"{row.video_id}-{row.qid}"
+            if sample_id in seen:
+                raise bad(annotations, line, "qid", row.qid, f"video {row.video_id} has this question already")
+            if row.video_id not in places:
+                raise bad(video_map, row.video_id, "path", None, f"every video of {annotations.name} has a place")
+            if row.video_id not in found:
+                raise bad(spans, row.video_id, "location", None, f"every video of {annotations.name} has spans")
+            video = video_below(video_root, f"{places[row.video_id]}.mp4", video_map, row.video_id)
+            answer, options = _options(row, annotations, line)
+            if row.video_id not in groundings:
+                groundings[row.video_id] = checked(Grounding, found[row.video_id], spans, row.video_id)
+            where = _spans(row, groundings[row.video_id], spans)
+        except BadRow as error:
+            if on_bad_row == "error":
+                raise
+            loaded.rejected.append(error.rejected)
+            continue
+        seen.add(sample_id)
+        loaded.oddities.update(_oddities(row, options, groundings[row.video_id]))
+        loaded.samples.append(
+            Sample(sample_id, video, row.question, answer, "multiple_choice", options, where, split=split)
+        )
+    return loaded
+
+
+def _named(values: dict[str | None, Any]) -> dict[str, Any]:
+    """A row that is longer than the header keeps its surplus under a name that no field has."""
+    return {name or "a column without a name": value for name, value in values.items()}
+
+
+def _options(row: Question, file: Path, line: int) -> tuple[str, tuple[str, ...]]:
+    """The answer's letter, and the options."""
+    options = tuple(getattr(row, name) for name in OPTIONS)
+    if row.answer not in options:
+        raise bad(file, line, "answer", row.answer, "the answer is one of a0 to a4")
+    return string.ascii_uppercase[options.index(row.answer)], options
+
+
+def _spans(row: Question, video: Grounding, file: Path) -> tuple[tuple[float, float], ...]:
+    """The question's spans in seconds, cut at the end of the video."""
+    if row.qid not in video.location:
+        raise bad(file, row.video_id, f"location.{row.qid}", None, "every question has spans")
+    given = video.location[row.qid]
+    for start, end in given:
+        if not 0 <= start < min(end, video.duration):
+            raise bad(file, row.video_id, f"location.{row.qid}", [start, end], "0 <= start < end, in the video")
+    return tuple((start, min(end, video.duration)) for start, end in given)
+
+
+def _oddities(row: Question, options: tuple[str, ...], video: Grounding) -> Counter[str]:
+    """What is odd about a question, and how often."""
+    given = video.location[row.qid]
+    found = {
+        "several_spans": len(given) > 1,
+        "spans_past_the_end": sum(end > video.duration for _, end in given),
+        "duplicate_options": len(set(options)) < len(options),
+        "ambiguous_answer": options.count(row.answer) > 1,
+    }
+    return Counter({name: int(count) for name, count in found.items() if count})

@@ -5,6 +5,8 @@ python benchmarks/sweep.py --work D [--tries K] [--losses L ...] [--set K=V] [--
 A try is a short run of preset tiny_benchmark (6 rounds) and the sampled answers of its last policy to fixed samples
 (seed 500, eight responses each). `sweep_space.py` has the settings: those of try 0 are written there, of the later ones
 each value comes once before any comes twice, learning rate, KL weight and updates the same for all algorithms of a try.
+`late` is the accuracy of the original groups of the last three rounds (DPO: the reference's), `equal` the share of
+groups of equal rewards among the answers.
 All algorithms have their K-th try before any has its next, so a sweep that is stopped has still asked each as much;
 what is done in D is not done again, and --tries may grow. Training seed 0 only: seeds from 2000 on are for judging, and
 no search may see them.
@@ -24,6 +26,7 @@ from typing import Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import matplotlib
+import numpy as np
 from embedded_measure import answer, means, test_samples, vanishing
 from matplotlib.figure import Figure
 from small_run import complete
@@ -95,8 +98,10 @@ def line(row: Row) -> str:
     figures = "".join(
         f"{'-' if last[name] is None else f'{last[name]:.3g}':>9}" for name in ("kl", "rho_std", "grad_norm")
     )
-    name = f"{row['loss']:<18}{row['try']:>4}{row['accuracy']:>10.3f}{row['format']:>8.2f}{row['vanishing']:>8.0%}"
-    return f"{name}{figures}  {' '.join(s.removeprefix('train.') for s in row['settings'])}"
+    late = np.mean([c["accuracy"] for c in row["curve"][-3:]])
+    name = f"{row['loss']:<18}{row['try']:>4}"
+    answers = f"{row['accuracy']:>10.3f}{late:>7.3f}{row['format']:>8.2f}{row['vanishing']:>7.0%}"
+    return f"{name}{answers}{figures}  {' '.join(s.removeprefix('train.') for s in row['settings'])}"
 
 
 def draw(rows: list[Row], path: Path) -> None:
@@ -144,7 +149,7 @@ def main() -> None:
         work = arguments.work or Path(folder)
         work.mkdir(parents=True, exist_ok=True)
         rows = sweep(losses, tries, work, overrides, num_samples)
-    titles = f"{'accuracy':>10}{'format':>8}{'equal':>8}{'kl':>9}{'rho_std':>9}{'grad':>9}"
+    titles = f"{'accuracy':>10}{'late':>7}{'format':>8}{'equal':>7}{'kl':>9}{'rho_std':>9}{'grad':>9}"
     print(f"\n{'loss':<18}{'try':>4}{titles}  settings")
     for row in sorted(rows, key=lambda row: -row["accuracy"]):
         print(line(row))

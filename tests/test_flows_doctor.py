@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import call
 
+from flows.doctor.facts import examine
 from flows.doctor.hardware import GIB, Gpu, check_cpu, check_disk, check_gpus, check_memory, recommend
 from flows.doctor.software import (
     check_codec,
@@ -124,6 +125,19 @@ def test_this_machine_is_examined(capfd, tmp_path):
     for name in ("python", "packages", "our packages", "opencv", "h264", "ffv1"):
         assert rows[name]["state"] == "ok", rows[name]
     assert rows["run directory"]["found"].startswith(f"{tmp_path}: ")
+
+
+def test_of_two_copies_of_a_package_the_first_on_the_path_counts(tmp_path, monkeypatch):
+    """As setuptools, once it is imported, brings old copies of what it needs."""
+    old = tmp_path / "packaging-1.0.dist-info"
+    old.mkdir()
+    (old / "METADATA").write_text("Metadata-Version: 2.1\nName: packaging\nVersion: 1.0\n")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    (row,) = (check for check in examine(str(tmp_path)) if check.name == "packages")
+    assert row.state == "ok", row
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    (row,) = (check for check in examine(str(tmp_path)) if check.name == "packages")
+    assert (row.state, row.found) == ("bad", "packaging is 1.0, >=25 is needed")
 
 
 def test_a_server_that_does_not_answer_is_bad_and_the_exit_code_is_1():

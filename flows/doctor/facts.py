@@ -44,8 +44,9 @@ ANSWER_SECONDS = 3.0
 def examine(run_dir: str) -> list[Check]:
     """Every check of this machine; `run_dir` is where a run would go."""
     requires, needed_python = _own_metadata()
+    # Of two copies the first on the path is imported: setuptools, once loaded, appends old ones of its own.
     installed: dict[str, str] = {
-        canonicalize_name(d.metadata["Name"]): d.version for d in importlib.metadata.distributions()
+        canonicalize_name(d.metadata["Name"]): d.version for d in reversed([*importlib.metadata.distributions()])
     }
     owners = importlib.metadata.packages_distributions()
     others = {name: sorted({*owners.get(name, [])} - {DISTRIBUTION}) for name in PACKAGES}

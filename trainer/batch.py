@@ -51,10 +51,15 @@ class Group:
     second_per_grid: float
 
     @property
+    def place(self) -> PackedGroup:
+        """What the group takes of a packed sequence."""
+        longest = max(len(rollout.response_token_ids) for rollout in self.rollouts)
+        return PackedGroup(len(self.rollouts[0].prompt_token_ids), len(self.rollouts), longest)
+
+    @property
     def num_tokens(self) -> int:
         """P + G T, the tokens that the group has in a packed sequence."""
-        longest = max(len(rollout.response_token_ids) for rollout in self.rollouts)
-        return len(self.rollouts[0].prompt_token_ids) + len(self.rollouts) * longest
+        return self.place.num_tokens
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,7 +136,7 @@ def collate(groups: Sequence[Group], config: Any, forbidden: Sequence[int], devi
     places, input_ids, positions, predictors = [], [], [], []
     for group, own in zip(groups, responses, strict=True):
         prompt, padded = _ids(group.rollouts[0].prompt_token_ids), pad_sequence(own, batch_first=True)
-        place = PackedGroup(len(prompt), *padded.shape)
+        place = group.place
         row = mrope_positions(torch.cat([prompt, padded[0]]), group.grid_thw[0], group.second_per_grid, config)
         last = start + len(prompt) - 1
         states = last + torch.arange(place.group_size)[:, None] * place.response_length + steps

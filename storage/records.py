@@ -23,7 +23,9 @@ class Sample:
     `answer` is the ground truth in canonical form: a capital letter for `multiple_choice` (index into
     `options`), digits for `number`, the word or phrase for `short_text`, `0.5 to 1.5` for `temporal_grounding`, whose
     truth is `spans`. `spans` are (start, end) in seconds. `task_level`: how far from the training data a validation
-    sample is, as its benchmark names it (SEED-Bench-R1: L1, L2, L3); None where the benchmark has no levels.
+    sample is, as its benchmark names it (SEED-Bench-R1: L1, L2, L3). `category`, `domain`, `duration_group`: the
+    benchmark's own names for the kind of task, the world it is set in and how long the video is. All four are None
+    where the benchmark has no such thing.
     """
 
     sample_id: str
@@ -36,6 +38,9 @@ class Sample:
     split: str = "train"
     video_sha256: str | None = None
     task_level: str | None = None
+    category: str | None = None
+    domain: str | None = None
+    duration_group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,9 @@ def test_the_digest_depends_on_every_annotation() -> None:
         {"spans": ((0.5, 2.0),)},
         {"split": "validation"},
         {"task_level": "L2"},
+        {"category": "counting"},
+        {"domain": "cooking"},
+        {"duration_group": "60"},
     ]
     assert {name for change in changes for name in change} | {"video_sha256"} == {
         field.name for field in dataclasses.fields(Sample)

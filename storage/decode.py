@@ -21,15 +21,18 @@ from storage.errors import VideoError
 from storage.packets import Packets
 from storage.sampling import Choice
 
-_WORTH_A_SEEK = 16
+Convert = Callable[[Any], np.ndarray]
+"""From a decoded frame to uint8 [H, W, C]."""
+
+_WORTH_A_SEEK = 4
 """Packets that a seek must leave out: it empties the decoder, whose threads then start anew."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
-    """The chosen frames, as `convert` made them. times: float64 [T], seconds. indices: int64 [T], their places."""
+    """The chosen frames, uint8 [T, H, W, C]. times: float64 [T], seconds. indices: int64 [T], places in the file."""
 
-    frames: list[np.ndarray]
+    frames: np.ndarray
     times: np.ndarray
     indices: np.ndarray
     num_file_frames: int
@@ -39,13 +42,30 @@ class _Unforeseen(Exception):
     """The decoder gave another frame than the packets announced."""
 
 
-def decode(
-    path: Path, packets: Packets, choose: Choice, convert: Callable[[Any], np.ndarray], deadline: Deadline
-) -> Decoded:
-    """The frames of `path` that `choose` chooses, each given to `convert` while it is the only one.
+class _Kept:
+    """Room for `num_frames` frames of one size, made when the first of them is there."""
+
+    def __init__(self, path: Path, num_frames: int, convert: Convert) -> None:
+        self._path, self._num_frames, self._convert = path, num_frames, convert
+        self.frames, self._count = np.empty((num_frames, 0, 0, 3), np.uint8), 0
+
+    def add(self, frame: Any) -> None:
+        """Keeps a decoded frame, converted; VideoError if it has not the first one's size."""
+        array = self._convert(frame)
+        if self._count == 0:
+            self.frames = np.empty((self._num_frames, *array.shape), np.uint8)
+        if array.shape != self.frames.shape[1:]:
+            old, new = (f"{width} x {height}" for height, width, _ in (self.frames.shape[1:], array.shape))
+            raise VideoError(f"{self._path}: its frames change from {old} to {new} pixels; encode it with one size")
+        self.frames[self._count] = array
+        self._count += 1
+
+
+def decode(path: Path, packets: Packets, choose: Choice, convert: Convert, deadline: Deadline) -> Decoded:
+    """The frames of `path` that `choose` chooses, each converted as soon as it is decoded.
 
     They are the bytes that decoding the whole file gives. Raises VideoError for a file that holds no frame, fails to
-    decode or takes too long; damage in packets that are left out is not seen.
+    decode, takes too long or has frames of several sizes; damage in packets that are left out is not seen.
     """
     if packets.tell_frames:
         try:
@@ -55,20 +75,17 @@ def decode(
     return _decode_through(path, packets, choose, convert, deadline)
 
 
-def _decode_sought(
-    path: Path, packets: Packets, choose: Choice, convert: Callable[[Any], np.ndarray], deadline: Deadline
-) -> Decoded:
+def _decode_sought(path: Path, packets: Packets, choose: Choice, convert: Convert, deadline: Deadline) -> Decoded:
     order = packets.in_display_order()
     times = packets.times(order)
     indices = choose(times)
-    wanted = set(packets.pts[order[indices]].tolist())
-    frames = []
+    wanted, kept = set(packets.pts[order[indices]].tolist()), _Kept(path, len(indices), convert)
     with open_video(path, deadline) as (container, stream):
         for start, end in _runs(packets, order[indices]):
             for frame in _decode_run(container, stream, packets, start, end, deadline):
                 if frame.pts in wanted:
-                    frames.append(convert(frame))
-    return Decoded(frames, times[indices], indices, len(order))
+                    kept.add(frame)
+    return Decoded(kept.frames, times[indices], indices, len(order))
 
 
 def _runs(packets: Packets, wanted: np.ndarray) -> list[tuple[int, int]]:
@@ -132,22 +149,21 @@ def _frames(packets: Iterator[Any], stream: Any, deadline: Deadline) -> Iterator
     yield from stream.decode(None)
 
 
-def _decode_through(
-    path: Path, packets: Packets, choose: Choice, convert: Callable[[Any], np.ndarray], deadline: Deadline
-) -> Decoded:
+def _decode_through(path: Path, packets: Packets, choose: Choice, convert: Convert, deadline: Deadline) -> Decoded:
     """Decodes the whole file; once more where its frames turn out to be others than the packets let expect."""
     times = packets.times(packets.in_display_order())
     while True:
         indices = choose(np.maximum.accumulate(times))
-        wanted, frames, found = set(indices.tolist()), list[np.ndarray](), array("d")
+        wanted, kept, found = set(indices.tolist()), _Kept(path, len(indices), convert), array("d")
         with open_video(path, deadline) as (container, stream):
             stored = (packet for packet in container.demux(stream) if packet.size > 0)
             for frame in _frames(stored, stream, deadline):
                 if len(found) in wanted:
-                    frames.append(convert(frame))
-                found.append(frame.time if frame.time is not None else len(found) / float(packets.rate))
+                    kept.add(frame)
+                time = frame.pts * packets.time_base if frame.pts is not None else len(found) / packets.rate
+                found.append(float(time))
         if not found:
             raise VideoError(f"{path}: holds no frame that decodes")
         times = np.array(found)
         if np.array_equal(choose(np.maximum.accumulate(times)), indices):
-            return Decoded(frames, times[indices], indices, len(found))
+            return Decoded(kept.frames, times[indices], indices, len(found))

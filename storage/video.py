@@ -80,10 +80,7 @@ def read_video(
     packets = read_packets(path, deadline)
     choose = choose or (every_frame if num_frames is None else uniform(num_frames))
     found = decode(path, packets, choose, lambda frame: _reduced(_upright(frame), max_pixels), deadline)
-    sizes = sorted({f"{frame.shape[1]} x {frame.shape[0]}" for frame in found.frames})
-    if len(sizes) > 1:
-        raise VideoError(f"{path}: its frames have several sizes ({', '.join(sizes)}); encode it with one")
-    return Video(np.stack(found.frames), found.times, found.indices, found.num_file_frames, float(packets.rate))
+    return Video(found.frames, found.times, found.indices, found.num_file_frames, float(packets.rate))
 
 
 def _upright(frame: Any) -> np.ndarray:

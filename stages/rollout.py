@@ -16,9 +16,10 @@ from stages.engine import Engine, EngineError, Generation, Request, Sampling
 from stages.prompts import question_text, render
 from stages.rewards import grade, max_reward, reward_columns
 from storage.digest import derive_seed, sha256_file
+from storage.errors import VideoError
 from storage.frames import read_frames
 from storage.records import Alteration, Dropped, Kind, Pass, Rollout, Sample
-from storage.video import Video, VideoError
+from storage.video import Video
 
 STAGE_VERSION = 2
 

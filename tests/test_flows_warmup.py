@@ -15,10 +15,11 @@ from stages.rewards import grade, max_reward
 from stages.rollout import Query, Scene, roll_out
 from stages.vllm_engine import VllmEngine
 from storage.datasets import shapes
+from storage.encode import write_video
 from storage.noise import add_noise
 from storage.probe import PROBE_FILE
 from storage.records import Sample
-from storage.video import read_video, write_video
+from storage.video import read_video
 from trainer.policy import load_processor
 from trainer.tiny_tokenizer import ChatTemplate
 from trainer.warmup import Schedule, warm_up

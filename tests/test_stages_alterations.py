@@ -15,6 +15,7 @@ from stages.rollout import Scene
 from storage.altered import store_video
 from storage.datasets import shapes
 from storage.digest import sha256_file
+from storage.encode import write_video
 from storage.files import Files
 from storage.frames import read_frames
 from storage.mark import mark_frames
@@ -23,7 +24,7 @@ from storage.noise import add_noise
 from storage.records import Difficulty, Dropped
 from storage.samples import local_path
 from storage.schema import to_table
-from storage.video import read_video, write_video
+from storage.video import read_video
 from trainer.policy import load_processor
 
 SPANS = ((0.5, 1.0),)

@@ -24,6 +24,7 @@ def _checked_id(value: Any) -> int | str:
     raise ValueError("a whole number that is not negative, or a text")
 
 
+Plain = Annotated[str, AfterValidator(_without_vision)]
 Text = Annotated[str, Field(min_length=1), AfterValidator(_without_vision)]
 Id = Annotated[int | str, PlainValidator(_checked_id)]
 Letter = Annotated[str, Field(pattern="^[A-Z]$")]

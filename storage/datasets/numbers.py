@@ -12,8 +12,13 @@ _NUMBER = re.compile(
 _LONGEST = 64
 
 
+def is_number(text: str) -> bool:
+    """Whether `text` is one number: `3`, `-0.5`, `1,200`, `3/4`, `2e-3`, `50%`."""
+    return len(text) <= _LONGEST and _NUMBER.fullmatch(text) is not None
+
+
 def in_digits(text: str, place: Place, name: str) -> str:
-    """`text`, which field `name` holds, if it is one number: `3`, `-0.5`, `1,200`, `3/4`, `2e-3`, `50%`."""
-    if len(text) > _LONGEST or not _NUMBER.fullmatch(text):
+    """`text`, which field `name` holds, if it is a number."""
+    if not is_number(text):
         raise bad(*place, name, text, "one number in digits, such as 3, -0.5 or 3/4")
     return text

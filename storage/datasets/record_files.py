@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ BATCH_ROWS = 256
 def records(file: Path) -> Records:
     """The records of `file`: a line of JSON, an item of a JSON list or a row of Parquet, as its name ends.
 
-    A line counts from 1, an item and a row from 0. UserError where the file cannot be read to its end.
+    A line counts from 1, an item and a row from 0. UserError where the file cannot be read to its end. Half a
+    surrogate pair in a list is read as a question mark.
     """
     readers = {".jsonl": _json_lines, ".json": _json_list, ".parquet": _parquet}
     if file.suffix not in readers:
@@ -46,7 +48,8 @@ def members(file: Path) -> Iterator[tuple[str, Any]]:
     try:
         with open(file, "rb") as data:
             _check_start(data.peek(64), b"{", file)
-            yield from ijson.kvitems(data, "", use_float=True)
+            for name, value in ijson.kvitems(data, ""):
+                yield name, _floats(value)
     except (OSError, ijson.JSONError) as error:
         raise UserError(f"{file}: cannot be read ({error}); give the data set's own file") from error
 
@@ -65,8 +68,17 @@ def _json_lines(file: Path) -> Records:
 def _json_list(file: Path) -> Records:
     with open(file, "rb") as data:
         _check_start(data.peek(64), b"[", file)
-        for index, values in enumerate(ijson.items(data, "item", use_float=True)):
-            yield Place(file, f"[{index}]"), values
+        for index, values in enumerate(ijson.items(data, "item")):
+            yield Place(file, f"[{index}]"), _floats(values)
+
+
+def _floats(value: Any) -> Any:
+    """`value` with floats for decimals. ijson's own floats have 64-bit integers beside them: a longer one ends it."""
+    if isinstance(value, dict):
+        return {name: _floats(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_floats(item) for item in value]
+    return float(value) if isinstance(value, Decimal) else value
 
 
 def _parquet(file: Path) -> Records:

@@ -106,8 +106,10 @@ def _validation(row: Validation, root: Path, place: Place) -> Converted:
     if options[LETTERS.index(letter)] != row.answer:
         raise bad(*place, "answer", row.answer, f"the text of choice {letter}, which golden_choice_idx names")
     sample = _sample(row, f"{row.task_level}-{row.sample_id}", options, letter, root, place)
-    groups = {"task_level": row.task_level, "domain": row.domain, "category": row.scenario}
-    return dataclasses.replace(sample, split="validation", **groups), _oddities(row)
+    sample = dataclasses.replace(
+        sample, split="validation", task_level=row.task_level, category=row.scenario, domain=row.domain
+    )
+    return sample, _oddities(row)
 
 
 def _in_drawn_order(what: str, sample_id: str, texts: Iterable[str]) -> list[str]:

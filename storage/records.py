@@ -41,6 +41,7 @@ class Sample:
     category: str | None = None
     domain: str | None = None
     duration_group: str | None = None
+    image_path: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from storage.datasets import nextgqa, shapes
+from storage.datasets import (
+    longvideobench,
+    mmvu,
+    mvbench,
+    nextgqa,
+    seed_bench_r1,
+    shapes,
+    tempcompass,
+    video_mme,
+    video_mmmu,
+    video_r1,
+    vsi_bench,
+)
 from storage.datasets.rows import Loaded, OnBadRow
 from storage.errors import UserError
 from storage.records import Sample
@@ -16,7 +28,19 @@ def _shapes(root: Path, *, on_bad_row: OnBadRow) -> Loaded:
     return Loaded(shapes.load(root))  # the project's own file, of which no row is bad
 
 
-ADAPTERS: dict[str, Callable[..., Loaded]] = {"shapes": _shapes, "nextgqa": nextgqa.read}
+ADAPTERS: dict[str, Callable[..., Loaded]] = {
+    "shapes": _shapes,
+    "nextgqa": nextgqa.read,
+    "seed_bench_r1": seed_bench_r1.read,
+    "longvideobench": longvideobench.read,
+    "video_r1": video_r1.read,
+    "mvbench": mvbench.read,
+    "tempcompass": tempcompass.read,
+    "video_mme": video_mme.read,
+    "vsi_bench": vsi_bench.read,
+    "video_mmmu": video_mmmu.read,
+    "mmvu": mmvu.read,
+}
 
 
 def read(name: str, *, on_bad_row: OnBadRow = "report", **paths: Any) -> Loaded:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -23,6 +23,13 @@ class Row(BaseModel):
     """Base of the shapes of rows: exact types, no field that is unknown or missing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, str_strip_whitespace=True)
+
+
+class Place(NamedTuple):
+    """Where a row is: its file, and its line from 1 or its key."""
+
+    file: Path
+    line: int | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +70,9 @@ def checked(kind: type[M], values: Any, file: Path, line: int | str) -> M:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"])) or "the row"
-        raise bad(file, line, name, first["input"], first["msg"].lower()) from error
+        value = None if first["type"] == "missing" else first["input"]
+        rule = first["msg"].removeprefix("Value error, ")
+        raise bad(file, line, name, value, rule[:1].lower() + rule[1:]) from error
 
 
 def bad(file: Path, line: int | str, name: str, value: object, rule: str) -> BadRow:

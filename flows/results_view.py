@@ -41,7 +41,8 @@ def markdown(result: Results) -> str:
 
 def _rows(results: Sequence[Results], found: Sequence[Difference], form: Form) -> list[list[str]]:
     """The form's table as text: header, then for each row of it each model's values, and the differences."""
-    rows = [["", *dict.fromkeys(cell.column for cell in results[0].measured)]]
+    first = [cell for cell in results[0].measured if (cell.form, cell.row) == (form, GREEDY)]
+    rows = [["", *(cell.column for cell in first)]]
     for name in dict.fromkeys(cell.row for cell in results[0].measured):
         for result, letter in zip(results, "AB", strict=False):
             cells = [cell for cell in result.measured if (cell.form, cell.row) == (form, name)]
@@ -53,8 +54,7 @@ def _rows(results: Sequence[Results], found: Sequence[Difference], form: Form) -
             rows.append(["A - B", *map(_value, change)])
             rows.append(["  95 %", *(_interval(cell, " to ") for cell in change)])
             rows.append(["  p", *map(_p, change)])
-    sizes = (str(cell.num_samples) for cell in results[0].measured if (cell.form, cell.row) == (form, GREEDY))
-    return [*rows, ["samples", *sizes]]
+    return [*rows, ["samples", *(str(cell.num_samples) for cell in first)]]
 
 
 def _blocks(rows: Sequence[list[str]], width: int) -> Iterator[list[list[str]]]:

@@ -56,6 +56,7 @@ VSI_TASKS = {
 VSI_WEIGHTS = {name: THIRD for name in VSI_TASKS if "direction" in name}
 """Its eight tasks count alike; the three difficulties of the relative direction are one task."""
 DURATIONS = {"15": "8-15 s", "60": "15-60 s", "600": "180-600 s", "3600": "900-3600 s"}
+TRACKS = {"Perception": "Perception", "Comprehension": "Comprehension", "Adaptation": "Adaptation"}
 LENGTHS = {"short": "Short", "medium": "Medium", "long": "Long"}
 GROUNDING = Part((("problem_type", "temporal_grounding"),))
 
@@ -111,10 +112,14 @@ BENCHMARKS: dict[str, Benchmark] = {
     "mvbench": Benchmark(
         lambda samples: [*by("category", samples), macro("Avg", "category", samples)], official.lone_letter
     ),
-    "tempcompass": Benchmark(lambda samples: [*by("category", samples), ALL], official.lone_letter),
-    "videomme": Benchmark(lambda samples: [*by("duration_group", samples, LENGTHS), ALL], official.lone_letter),
-    "vsibench": Benchmark(_vsi_bench, official.first_word, graded_relatively),
-    "videommmu": Benchmark(lambda samples: [ALL, *by("category", samples)], official.lone_letter),
+    "tempcompass": Benchmark(
+        lambda samples: [*by("category", samples), *by("domain", samples), ALL], official.lone_letter
+    ),
+    "video_mme": Benchmark(lambda samples: [*by("duration_group", samples, LENGTHS), ALL], official.lone_letter),
+    "vsi_bench": Benchmark(_vsi_bench, official.first_word, graded_relatively),
+    "video_mmmu": Benchmark(
+        lambda samples: [ALL, *by("category", samples, TRACKS), *by("domain", samples)], official.lone_letter
+    ),
     "mmvu": Benchmark(lambda samples: [*by("domain", samples), ALL], official.lone_letter),
 }
 

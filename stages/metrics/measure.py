@@ -15,12 +15,11 @@ from stages.metrics.benchmarks import Benchmark
 from stages.metrics.bootstrap import bootstrap_interval
 from stages.metrics.columns import Column
 from stages.metrics.majority import ballot, majority
-from stages.metrics.official import first_span
 from stages.metrics.paired import mcnemar
 from stages.metrics.pass_at_k import pass_at_k, powers_up_to
 from stages.metrics.scores import Read, Score, accuracy
+from stages.metrics.span_reading import all_spans, first_span
 from stages.metrics.wilson import wilson_interval
-from stages.spans import read_spans
 from storage.records import Evaluation, Sample
 
 Form = Literal["official", "strict"]
@@ -133,7 +132,7 @@ def _read(
         if form == "official":
             read = Read(row.official_answer, row.official_accuracy, first_span(row.response))
         else:
-            spans = read_spans(row.predicted_answer or "") or ()
+            spans = all_spans(row.response, row.predicted_answer)
             read = Read(row.predicted_answer, benchmark.strict(row, sample), spans)
         (sampled if row.temperature else greedy).setdefault(row.sample_id, []).append(read)
     return greedy, sampled

@@ -9,18 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from stages.interval_iou import Interval
 from stages.metrics.mean_relative_accuracy import mean_relative_accuracy
 from stages.number import read_number
 from stages.prompts import option_letter
 from stages.rewards import grade
-from stages.spans import read_spans
 from storage.records import Sample
 
 Scorer = Callable[[str, Sample], tuple[str | None, float]]
 _BLOCK = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
-_GLUE = re.compile(r"<glue>(.*?)</glue>", re.DOTALL)
-_DECIMAL = re.compile(r"\d+(?:\.\d+)?")
 
 
 def answer_text(response: str) -> str:
@@ -48,10 +44,10 @@ def first_character(response: str, sample: Sample) -> tuple[str | None, float]:
 
 def lone_letter(response: str, sample: Sample) -> tuple[str | None, float]:
     """The first capital that stands alone in `answer_text` and is an option's letter, as Video-MME's scorer and most
-    others read multiple choice; other problem types by `own_rule`."""
-    if sample.problem_type != "multiple_choice":
+    others read it; questions without options by `own_rule`."""
+    if not sample.options:
         return own_rule(response, sample)
-    last = option_letter(max(len(sample.options), 1) - 1)
+    last = option_letter(len(sample.options) - 1)
     found = re.search(rf"\b[A-{last}]\b", answer_text(response))
     return (found.group(), float(found.group() == sample.answer)) if found else (None, 0.0)
 
@@ -60,19 +56,8 @@ def first_word(response: str, sample: Sample) -> tuple[str | None, float]:
     """VSI-Bench's: the first word, without its full stop, is the letter in either case, or a number that earns its mean
     relative accuracy with `<=`."""
     word = answer_text(response).split(" ")[0].rstrip(".").strip()
-    if sample.problem_type == "multiple_choice":
+    if sample.options:
         return word or None, float(word.lower() == sample.answer.lower())
     predicted, truth = read_number(word), read_number(sample.answer)
     score = mean_relative_accuracy(predicted.value, truth.value) if predicted and truth else 0.0
     return word or None, score
-
-
-def first_span(response: str) -> tuple[Interval, ...]:
-    """The first span of the `<glue>` block (VideoChat-R1's tag), else of `answer_text`: read as spans are written, or
-    the first two numbers; none if there are not two."""
-    found = _GLUE.search(response)
-    text = (found.group(1) if found else answer_text(response)).strip()
-    if spans := read_spans(text):
-        return spans[:1]
-    numbers = [float(number) for number in _DECIMAL.findall(text)[:2]]
-    return ((numbers[0], numbers[1]),) if len(numbers) == 2 else ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 
@@ -17,5 +16,8 @@ def mcnemar(first: Sequence[float], second: Sequence[float]) -> float:
         raise ValueError("McNemar's test takes right (1) and wrong (0); of other scores take the bootstrap interval")
     alone = [a for a, b in zip(first, second, strict=True) if a != b]
     fewer = int(min(sum(alone), len(alone) - sum(alone)))
-    ways: int = sum(math.comb(len(alone), i) for i in range(fewer + 1))
+    ways = term = 1  # C(n, 0), then up to C(n, fewer), each from the one before
+    for i in range(fewer):
+        term = term * (len(alone) - i) // (i + 1)
+        ways += term
     return min(1.0, 2 * ways / (1 << len(alone)))

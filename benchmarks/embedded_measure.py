@@ -15,6 +15,7 @@ from flows.config import RunConfig
 from flows.session import make_engine
 from stages.engine import Policy
 from stages.evaluate import evaluate
+from stages.metrics.benchmarks import benchmark_of
 from stages.rollout import Scene, as_in_the_data, roll_out
 from storage.datasets import load, shapes
 from storage.probe import PROBE_FILE
@@ -62,7 +63,10 @@ def answer(config: RunConfig, checkpoint: Path, samples: Sequence[Sample], seed:
     """The policy's greedy and sampled (`rollout.group_size` a sample, the run's temperature) responses, graded."""
     queries = [as_in_the_data(sample, "original", i) for i, sample in enumerate(samples)]
     with policy_scene(config, checkpoint, seed) as scene:
-        greedy, sampled = evaluate(samples, config.evaluate, scene)[0], roll_out(queries, config.rollout, scene)[0]
+        greedy, sampled = (
+            evaluate(samples, config.evaluate, scene, benchmark_of("shapes"))[0],
+            roll_out(queries, config.rollout, scene)[0],
+        )
     levels = {sample.sample_id: str(sample.task_level) for sample in samples}
     return {
         name: [

@@ -171,10 +171,19 @@ class CurateConfig(Config):
 
 
 class EvaluateConfig(Config):
-    """Greedy accuracy on the validation split, of the policy that enters a round and of the last one."""
+    """Responses to the validation split: greedy ones, and sampled ones if asked for.
+
+    In a run, those of the policy that enters a round and of the last one.
+    """
 
     every: Annotated[int, Field(ge=1)] = 1
     """Rounds between evaluations; the first and the last policy are always evaluated."""
+    num_samples: Annotated[int, Field(ge=0)] = 0
+    """Responses sampled to each question besides the greedy one, for pass@k and the majority vote; 0: none."""
+    temperature: Annotated[float, Field(gt=0.0, le=2.0)] = 1.0
+    """Their sampling temperature, at most 2 (vLLM's own bound)."""
+    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """They take each token from the likeliest ones whose probabilities add up to this; 1: from all."""
     max_new_tokens: Annotated[int, Field(ge=1)] = 256
     """Longest response, tokens."""
     shard_size: Annotated[int, Field(ge=1)] = 64

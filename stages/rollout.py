@@ -89,16 +89,31 @@ def ask(
     Returns each query with its request and what came back, in order; and the queries whose video cannot be read, with
     the reason. Raises EngineError if the engine returns another number of responses than was asked for.
     """
+    asked, dropped = prepare(queries, scene, text=text, seed=seed)
+    return answer(asked, sampling, scene), dropped
+
+
+def prepare(
+    queries: Sequence[Query], scene: Scene, *, text: Callable[[Query], str], seed: Callable[[Query], int]
+) -> tuple[list[tuple[Query, Request]], list[Dropped]]:
+    """The request of each query whose video reads; the others with the reason."""
     readable, videos, dropped = read_videos(queries, scene)
-    requests = [
-        Request(render(scene.processor, text(query)), video, seed(query))
+    asked = [
+        (query, Request(render(scene.processor, text(query)), video, seed(query)))
         for query, video in zip(readable, videos, strict=True)
     ]
-    generations = scene.engine.generate(requests, sampling) if requests else []
-    for query, generation in zip(readable, generations, strict=True):
+    return asked, dropped
+
+
+def answer(
+    asked: Sequence[tuple[Query, Request]], sampling: Sampling, scene: Scene
+) -> list[tuple[Query, Request, Generation]]:
+    """What the engine gives back to prepared requests, in one batch; EngineError as `ask` says."""
+    generations = scene.engine.generate([request for _, request in asked], sampling) if asked else []
+    for (query, _), generation in zip(asked, generations, strict=True):
         if len(generation.completions) != sampling.num_responses:
             raise EngineError(f"sample {query.sample.sample_id}: {len(generation.completions)} responses came back")
-    return list(zip(readable, requests, generations, strict=True)), dropped
+    return [(query, request, generation) for (query, request), generation in zip(asked, generations, strict=True)]
 
 
 def read_videos(queries: Sequence[Query], scene: Scene) -> tuple[list[Query], list[Video], list[Dropped]]:

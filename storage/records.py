@@ -273,7 +273,11 @@ class TrainRollout:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """One greedy response to one validation sample by one policy version; `task_level` is the sample's."""
+    """One response to one validation sample by one policy version; `task_level` is the sample's.
+
+    temperature: 0 is the greedy response. response_index: from 0, of a sample's responses at one temperature.
+    official_answer, official_accuracy (0 to 1): as the benchmark's own scorer reads and counts it.
+    """
 
     run_id: str
     round_index: int
@@ -288,3 +292,7 @@ class Evaluation:
     reward_format: float
     reward_accuracy: float
     reward_iou: float | None
+    official_answer: str | None
+    official_accuracy: float
+    temperature: float
+    response_index: int

@@ -11,8 +11,8 @@ from storage.files import Files
 from storage.records import TrainRollout, TrainStep
 from storage.shards import Attempt
 from trainer.config import TrainConfig
-from trainer.policy import load_policy, load_processor
 from trainer.launch import train_round
+from trainer.policy import load_policy, load_processor
 from trainer.training import TrainInputs
 
 CONFIG = TrainConfig(learning_rate=1e-4, groups_per_batch=4, updates_per_batch=2, dtype="float32", kl_weight=0.5)

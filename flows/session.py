@@ -223,6 +223,10 @@ def check_settings(url: str, config: RunConfig) -> None:
     """Raises UserError for what this machine lacks to do a run at `url`, before any work starts."""
     _check_codecs()
     check_trackers(config.train, has_folder=Files(url).is_local)
+    if config.train.num_processes > 1:
+        from trainer.launch import check_processes
+
+        check_processes(config.train)
 
 
 def _check_codecs() -> None:

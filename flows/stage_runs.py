@@ -162,9 +162,9 @@ def run_curate(session: Session, r: int, attempt: Attempt, progress: Progress) -
 def run_train(session: Session, r: int, attempt: Attempt, progress: Progress) -> int:
     """The next policy. The engine lets go of the accelerator first."""
     session.release_engine()
-    from trainer.train import train
+    from trainer.launch import train_round
 
-    return train(attempt, train_inputs(session, r), session.config.train, progress)
+    return train_round(attempt, train_inputs(session, r), session.config.train, progress)
 
 
 def train_inputs(session: Session, r: int) -> TrainInputs:

@@ -101,7 +101,7 @@ SPECS: dict[str, StageSpec] = {
         StageSpec(
             "train",
             TRAIN_VERSION,
-            lambda c: c.train.model_dump(exclude={"trackers"}),
+            lambda c: c.train.model_dump(exclude={"trackers", "num_processes", "strategy"}),
             lambda c, r: [address(r, "curate"), policy_address(r), "initial_policy"],
         ),
         StageSpec("evaluate", evaluate.STAGE_VERSION, _evaluate, lambda c, r: ["data", policy_address(r)]),

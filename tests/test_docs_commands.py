@@ -199,4 +199,4 @@ def test_the_python_of_a_page_runs(page, workplace):
 def test_the_readme_names_every_command():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     names = set(get_command(app).commands)
-    assert names == names & set(re.findall(r"\bdeepvideo (\w+)", text))
+    assert names == names & set(re.findall(r"\bdeepvideo ([\w-]+)", text))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from storage.datasets import nextgqa, shapes
+from storage.datasets import jsonl, nextgqa, shapes
 from storage.datasets.rows import Loaded, OnBadRow
 from storage.errors import UserError
 from storage.records import Sample
@@ -16,14 +16,15 @@ def _shapes(root: Path, *, on_bad_row: OnBadRow) -> Loaded:
     return Loaded(shapes.load(root))  # the project's own file, of which no row is bad
 
 
-ADAPTERS: dict[str, Callable[..., Loaded]] = {"shapes": _shapes, "nextgqa": nextgqa.read}
+ADAPTERS: dict[str, Callable[..., Loaded]] = {"shapes": _shapes, "jsonl": jsonl.read, "nextgqa": nextgqa.read}
 
 
 def read(name: str, *, on_bad_row: OnBadRow = "report", **paths: Any) -> Loaded:
     """The samples of data set `name`, its bad rows and its oddities, from the annotations alone.
 
-    `paths` are the adapter's own arguments: `root` of `shapes`; `annotations`, `spans`, `video_map`, `video_root` of
-    `nextgqa`. UserError for a name that no adapter has, and BadRow for the first bad row with `on_bad_row = "error"`.
+    `paths` are the adapter's own arguments: `root` of `shapes`; `annotations`, `video_root` of `jsonl`; `annotations`,
+    `spans`, `video_map`, `video_root` of `nextgqa`. UserError for a name that no adapter has, and BadRow for the first
+    bad row with `on_bad_row = "error"`.
     """
     if name not in ADAPTERS:
         raise UserError(f"{name}: no such data set; there are: {', '.join(ADAPTERS)}")

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from storage.errors import UserError
-from storage.records import Sample
+from storage.records import Rejected, Sample
 
 OnBadRow = Literal["error", "report"]
 M = TypeVar("M", bound="Row")
@@ -23,20 +23,6 @@ class Row(BaseModel):
     """Base of the shapes of rows: exact types, no field that is unknown or missing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, str_strip_whitespace=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """A row that became no sample. line: from 1, or the key of a row that has no line of its own."""
-
-    file: str
-    line: int | str
-    field: str
-    value: str
-    rule: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.field} is {self.value}: {self.rule}"
 
 
 class BadRow(UserError):
@@ -69,7 +55,7 @@ def checked(kind: type[M], values: Any, file: Path, line: int | str) -> M:
 def bad(file: Path, line: int | str, name: str, value: object, rule: str) -> BadRow:
     """The error of one field of one row."""
     shown = json.dumps(value, default=str, ensure_ascii=False)
-    return BadRow(Rejected(str(file), line, name, shown if len(shown) <= 80 else f"{shown[:77]}...", rule))
+    return BadRow(Rejected(str(file), str(line), name, shown if len(shown) <= 80 else f"{shown[:77]}...", rule))
 
 
 def csv_rows(file: Path) -> Iterator[tuple[int, dict[str | None, Any]]]:
@@ -88,9 +74,30 @@ def read_json(file: Path) -> Any:
         raise UserError(f"{file}: cannot be read as JSON ({error}); give the data set's own file") from error
 
 
-def video_below(root: Path, relative: str, file: Path, line: int | str) -> str:
-    """The absolute path of a video; BadRow if it would leave the data root."""
-    path = (root.absolute() / relative).resolve()
-    if not path.is_relative_to(root.resolve()):
-        raise bad(file, line, "video", relative, "a video is below the data root")
+def json_lines(file: Path) -> Iterator[tuple[int, bytes]]:
+    """Each line of a file with its number, from 1; UserError where there is no such file."""
+    try:
+        with open(file, "rb") as lines:
+            yield from enumerate(lines, 1)
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read ({error.strerror}); give the data set's own file") from error
+
+
+def json_line(data: bytes, file: Path, line: int) -> Any:
+    """The value that one line of a JSON lines file holds; BadRow where it holds none."""
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise bad(file, line, "the row", data.decode(errors="replace").strip(), f"JSON on one line: {error}") from error
+
+
+def video_below(root: Path, relative: str, file: Path, line: int | str, name: str = "video") -> str:
+    """The absolute path of the video (or image) in field `name`, links followed; BadRow if it leaves the data root."""
+    try:
+        path = (root.absolute() / relative).resolve()
+        inside = path.is_relative_to(root.resolve())
+    except (OSError, ValueError, RuntimeError):  # no path at all: a zero byte, links in a circle
+        inside = False
+    if not inside:
+        raise bad(file, line, name, relative, f"a {name} is below the data root")
     return str(path)

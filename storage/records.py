@@ -45,6 +45,20 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class Rejected:
+    """An annotation row that became no sample. line: from 1, or the key of a row that has no line of its own."""
+
+    file: str
+    line: str
+    field: str
+    value: str
+    rule: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.field} is {self.value}: {self.rule}"
+
+
+@dataclass(frozen=True, slots=True)
 class Selected:
     """A sample's place in a round; `position` orders the round, `epoch` counts passes over the data."""
 

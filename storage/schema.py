@@ -21,6 +21,7 @@ SCHEMA_VERSION = 1
 
 TABLES: dict[str, type] = {
     "samples": records.Sample,
+    "rejected": records.Rejected,
     "selected": records.Selected,
     "rollouts": records.Rollout,
     "difficulty": records.Difficulty,

@@ -2,6 +2,7 @@
 -- non-stale attempts list. A run's own copy is RUN/views.sql: cd RUN && duckdb -init views.sql
 
 create or replace view samples        as select * from read_parquet({samples}, union_by_name = true);
+create or replace view rejected       as select * from read_parquet({rejected}, union_by_name = true);
 create or replace view selected       as select * from read_parquet({selected}, union_by_name = true);
 create or replace view rollouts       as select * from read_parquet({rollouts}, union_by_name = true);
 create or replace view difficulty     as select * from read_parquet({difficulty}, union_by_name = true);

@@ -19,7 +19,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from storage.datasets.rows import BadRow, Loaded, OnBadRow, Row, bad, checked, csv_rows, read_json, video_below
+from storage.datasets.data_root import path_below
+from storage.datasets.rows import BadRow, Loaded, OnBadRow, Place, Row, bad, checked, csv_rows, read_json
 from storage.records import Sample
 
 OPTIONS = ("a0", "a1", "a2", "a3", "a4")
@@ -73,7 +74,7 @@ def read(
                 raise bad(video_map, row.video_id, "path", None, f"every video of {annotations.name} has a place")
             if row.video_id not in found:
                 raise bad(spans, row.video_id, "location", None, f"every video of {annotations.name} has spans")
-            video = video_below(video_root, f"{places[row.video_id]}.mp4", video_map, row.video_id)
+            video = path_below(video_root, f"{places[row.video_id]}.mp4", Place(video_map, row.video_id))
             answer, options = _options(row, annotations, line)
             if row.video_id not in groundings:
                 groundings[row.video_id] = checked(Grounding, found[row.video_id], spans, row.video_id)

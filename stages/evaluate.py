@@ -8,12 +8,11 @@ from collections.abc import Sequence
 
 from stages.config import EvaluateConfig, RewardsConfig
 from stages.engine import Sampling
-from stages.prompts import question_text
 from stages.rewards import grade, reward_columns
-from stages.rollout import Scene, as_in_the_data, ask
+from stages.rollout import Scene, as_in_the_data, ask, text_of
 from storage.records import Dropped, Evaluation, Sample
 
-STAGE_VERSION = 3
+STAGE_VERSION = 4
 
 
 def evaluate(samples: Sequence[Sample], config: EvaluateConfig, scene: Scene) -> tuple[list[Evaluation], list[Dropped]]:
@@ -21,7 +20,7 @@ def evaluate(samples: Sequence[Sample], config: EvaluateConfig, scene: Scene) ->
     queries = [as_in_the_data(sample, "original", i) for i, sample in enumerate(samples)]
     greedy = Sampling(1, 0.0, config.max_new_tokens)
     answered, dropped = ask(
-        queries, greedy, scene, text=lambda query: question_text(query.sample), seed=lambda query: scene.seed
+        queries, greedy, scene, text=lambda query, video: text_of(query, video, scene), seed=lambda query: scene.seed
     )
     found = []
     for query, _, generation in answered:

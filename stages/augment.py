@@ -23,7 +23,7 @@ from storage.digest import derive_seed
 from storage.records import Alteration, Augmentation, Difficulty, Dropped, HintTrace, Sample
 from storage.video import Video
 
-STAGE_VERSION = 3
+STAGE_VERSION = 4
 
 
 def add_hints(

@@ -29,19 +29,8 @@ def world(tmp_path, checkpoint):
     config, files = load_config("tiny"), Files(tmp_path / "run")
     engine = DeterministicEngine(config.video, checkpoint)
     locate = lambda path: local_path(files, path)  # noqa: E731
-    scene = Scene(
-        "run",
-        1,
-        "augment",
-        0,
-        1,
-        engine,
-        load_processor(checkpoint),
-        config.video,
-        config.prompts,
-        config.rewards,
-        locate,
-    )
+    processor = load_processor(checkpoint)
+    scene = Scene("run", 1, "augment", 0, 1, engine, processor, config.video, config.prompts, config.rewards, locate)
     return scene, config, files, shapes.load(tmp_path / "data")
 
 

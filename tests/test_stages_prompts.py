@@ -1,10 +1,16 @@
 import typing
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from flows.config import load_config
 from stages.blocks import GROUNDED, block_names
+from stages.deterministic_engine import DeterministicEngine
 from stages.prompts import EXAMPLES, HINTS, INSTRUCTIONS, question_text
 from stages.rewards import grade
+from stages.rollout import Scene, as_in_the_data, roll_out
+from storage.datasets import shapes
 from storage.records import ProblemType, Sample
 from trainer.policy import load_processor
 
@@ -56,6 +62,25 @@ def test_the_example_of_a_full_prompt_is_a_response_that_is_read(problem_type):
     assert (reward.format, reward.accuracy, reward.iou) == (1, 1, 1 if problem_type in GROUNDED else None)
     assert ("The frames are at 0.0, 1.0 seconds." in prompt) == (problem_type in GROUNDED)
     assert all(f"<{name}> </{name}>" in prompt for name in block_names(problem_type))
+
+
+def test_rollouts_are_asked_with_the_times_of_the_frames_that_are_shown(checkpoint, tmp_path):
+    """Shape videos have 8 frames at 4 a second; two, first and last, are shown."""
+    shapes.generate(tmp_path, seed=9, num_train=1, num_validation=0)
+    (made,) = shapes.load(tmp_path)
+    overrides = ["rollout.group_size=2", "rollout.max_new_tokens=96", "prompts.style=full", "video.num_frames=2"]
+    config = load_config("tiny", overrides)
+    engine, processor = DeterministicEngine(config.video, checkpoint), load_processor(checkpoint)
+    scene = Scene("run", 0, "rollout", 0, 0, engine, processor, config.video, config.prompts, config.rewards, Path)
+    asked = [replace(BOTH, sample_id=str(i), video_path=made.video_path) for i in range(4)]
+    rollouts, dropped = roll_out([as_in_the_data(s, "original", 0) for s in asked], config.rollout, scene)
+    assert (len(rollouts), dropped) == (8, [])
+    for rollout in rollouts:
+        assert question_text(BOTH, times=[0.0, 1.75]) in rollout.prompt
+        assert (rollout.max_reward, rollout.reward_format) == (3.0, 1.0)
+        assert rollout.predicted_answer in ("A", "B")
+        assert rollout.reward == rollout.reward_format + rollout.reward_accuracy + rollout.reward_iou
+    assert len({rollout.reward_iou for rollout in rollouts}) > 1
 
 
 def test_only_the_guided_prompt_holds_the_answer():

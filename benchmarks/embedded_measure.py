@@ -54,7 +54,9 @@ def policy_scene(config: RunConfig, checkpoint: Path, seed: int) -> Iterator[Sce
     engine.load(Policy(checkpoint, checkpoint / PROBE_FILE, 0))
     processor = load_processor(checkpoint)
     try:
-        yield Scene("benchmark", 0, "evaluate", seed, 0, engine, processor, config.video, config.rewards, Path)
+        yield Scene(
+            "benchmark", 0, "evaluate", seed, 0, engine, processor, config.video, config.prompts, config.rewards, Path
+        )
     finally:
         engine.release()
 

@@ -18,6 +18,7 @@ from stages.config import (
     DifficultyConfig,
     EngineConfig,
     EvaluateConfig,
+    PromptsConfig,
     RewardsConfig,
     RolloutConfig,
     SelectConfig,
@@ -97,6 +98,7 @@ class RunConfig(Config):
     model: ModelConfig = ModelConfig()
     engine: EngineConfig = EngineConfig()
     video: VideoConfig = VideoConfig()
+    prompts: PromptsConfig = PromptsConfig()
     select: SelectConfig = SelectConfig()
     rollout: RolloutConfig = RolloutConfig()
     rewards: RewardsConfig = RewardsConfig()

@@ -107,6 +107,7 @@ class Session:
             engine=self.engine,
             processor=self.processor,
             video=self.config.video,
+            prompts=self.config.prompts,
             rewards=self.config.rewards,
             locate=self.locate,
         )

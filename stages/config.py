@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 HintUnit = Literal["sentences", "words", "tokens"]
+PromptStyle = Literal["short", "full"]
 
 
 class Config(BaseModel):
@@ -51,6 +52,14 @@ class VideoConfig(Config):
         if self.min_pixels > self.max_pixels:
             raise ValueError(f"min_pixels is {self.min_pixels}, max_pixels {self.max_pixels}: give at least as many")
         return self
+
+
+class PromptsConfig(Config):
+    """What a prompt says besides the question."""
+
+    style: PromptStyle = "full"
+    """`full`: the instruction, an example of a response, and where seconds are asked for the times of the frames;
+    `short`: the instruction alone, which the embedded policy was warmed up on."""
 
 
 class SelectConfig(Config):

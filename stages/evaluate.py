@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from stages.config import EvaluateConfig, RewardsConfig
 from stages.engine import Completion, Sampling
 from stages.metrics.benchmarks import Benchmark
-from stages.prompts import question_text
 from stages.rewards import grade, reward_columns
-from stages.rollout import Scene, answer, as_in_the_data, prepare
+from stages.rollout import Scene, answer, as_in_the_data, prepare, text_of
 from storage.digest import derive_seed
 from storage.records import Dropped, Evaluation, Sample
 
@@ -27,7 +26,7 @@ def evaluate(
     asked, dropped = prepare(
         [as_in_the_data(sample, "original", i) for i, sample in enumerate(samples)],
         scene,
-        text=lambda query: question_text(query.sample),
+        text=lambda query, video: text_of(query, video, scene),
         seed=lambda query: derive_seed(scene.seed, "evaluate", query.sample.sample_id),
     )
     samplings = [Sampling(1, 0.0, config.max_new_tokens)]

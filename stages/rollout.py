@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stages.config import RewardsConfig, RolloutConfig, VideoConfig
+from stages.config import PromptsConfig, RewardsConfig, RolloutConfig, VideoConfig
 from stages.engine import Engine, EngineError, Generation, Request, Sampling
 from stages.prompts import question_text, render
 from stages.rewards import grade, max_reward, reward_columns
@@ -21,7 +21,7 @@ from storage.frames import read_frames
 from storage.records import Alteration, Dropped, Kind, Pass, Rollout, Sample
 from storage.video import Video
 
-STAGE_VERSION = 2
+STAGE_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,7 @@ class Scene:
     engine: Engine
     processor: Any
     video: VideoConfig
+    prompts: PromptsConfig
     rewards: RewardsConfig
     locate: Callable[[str], Path]
 
@@ -70,10 +71,17 @@ def roll_out(queries: Sequence[Query], config: RolloutConfig, scene: Scene) -> t
         queries,
         sampling,
         scene,
-        text=lambda query: question_text(query.sample, hint=query.hint),
+        text=lambda query, video: text_of(query, video, scene),
         seed=lambda query: derive_seed(scene.seed, scene.round_index, query.pass_, query.sample.sample_id),
     )
     return [rollout for answer in answered for rollout in _graded(*answer, config, scene)], dropped
+
+
+def text_of(query: Query, video: Video, scene: Scene, *, reveal_answer: bool = False) -> str:
+    """What the user says: the question as the scene's settings have it, about the frames of `video`."""
+    times = video.times - video.times[0]
+    style = scene.prompts.style
+    return question_text(query.sample, style, times=times, hint=query.hint, reveal_answer=reveal_answer)
 
 
 def ask(
@@ -81,7 +89,7 @@ def ask(
     sampling: Sampling,
     scene: Scene,
     *,
-    text: Callable[[Query], str],
+    text: Callable[[Query, Video], str],
     seed: Callable[[Query], int],
 ) -> tuple[list[tuple[Query, Request, Generation]], list[Dropped]]:
     """Puts `text` of each query, with its video, to the engine in one batch.
@@ -94,12 +102,12 @@ def ask(
 
 
 def prepare(
-    queries: Sequence[Query], scene: Scene, *, text: Callable[[Query], str], seed: Callable[[Query], int]
+    queries: Sequence[Query], scene: Scene, *, text: Callable[[Query, Video], str], seed: Callable[[Query], int]
 ) -> tuple[list[tuple[Query, Request]], list[Dropped]]:
     """The request of each query whose video reads; the others with the reason."""
     readable, videos, dropped = read_videos(queries, scene)
     asked = [
-        (query, Request(render(scene.processor, text(query)), video, seed(query)))
+        (query, Request(render(scene.processor, text(query, video)), video, seed(query)))
         for query, video in zip(readable, videos, strict=True)
     ]
     return asked, dropped

@@ -52,7 +52,9 @@ def _rewards(
     """Accuracy and format, [samples, 8] each, sampled at temperature 1 by the engine that a run uses."""
     policy = Policy(folder, folder / PROBE_FILE, 0)
     engine.load(policy)
-    scene = Scene("run", 0, "rollout", 0, 0, engine, load_processor(folder), config.video, config.rewards, Path)
+    scene = Scene(
+        "run", 0, "rollout", 0, 0, engine, load_processor(folder), config.video, config.prompts, config.rewards, Path
+    )
     rollouts, _ = roll_out(queries, config.rollout, scene)
     return (
         np.array([rollout.reward_accuracy for rollout in rollouts]).reshape(len(queries), -1),

@@ -42,7 +42,8 @@ def world(tmp_path, checkpoint, clean_samples):
     config, files = load_config("tiny"), Files(tmp_path / "run")
     engine = DeterministicEngine(config.video, checkpoint)
     locate = lambda path: local_path(files, path)  # noqa: E731
-    scene = Scene("run", 1, "augment", 0, 1, engine, load_processor(checkpoint), config.video, config.rewards, locate)
+    processor = load_processor(checkpoint)
+    scene = Scene("run", 1, "augment", 0, 1, engine, processor, config.video, config.prompts, config.rewards, locate)
     sample = next(sample for sample in clean_samples if sample.problem_type != "temporal_grounding")
     return scene, files, replace(sample, spans=SPANS, video_sha256=sha256_file(sample.video_path))
 

@@ -34,7 +34,7 @@ def write(folder, rows=(ROW,), spans=None, places=None):
 
 def test_a_row_is_a_sample(tmp_path):
     (sample,) = load("nextgqa", **write(tmp_path))
-    assert (sample.sample_id, sample.question, sample.problem_type) == ("17-3", "what is red", "multiple_choice")
+    assert (sample.sample_id, sample.question, sample.problem_type) == ("17-3", "what is red", "grounded_choice")
     assert (sample.answer, sample.options) == ("B", ("cup", "ball", "tree", "dog", "hat"))
     assert (sample.spans, sample.split) == (((1.0, 2.5),), "train")
     assert sample.video_path == str(tmp_path / "videos" / "0001" / "17.mp4")

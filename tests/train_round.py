@@ -23,7 +23,8 @@ def five_groups(root, checkpoint):
     shapes.generate(root, seed=9, num_train=48, num_validation=0)
     config = load_config("tiny", ["rollout.group_size=4"])
     engine = DeterministicEngine(config.video, checkpoint)
-    scene = Scene("run", 0, "rollout", 0, 0, engine, load_processor(checkpoint), config.video, config.rewards, Path)
+    processor = load_processor(checkpoint)
+    scene = Scene("run", 0, "rollout", 0, 0, engine, processor, config.video, config.prompts, config.rewards, Path)
     queries = [Query(s, "original", i, s.video_path, None) for i, s in enumerate(shapes.load(root))]
     rows, _ = roll_out(queries, config.rollout, scene)
     found = [rows[i : i + 4] for i in range(0, len(rows), 4)]

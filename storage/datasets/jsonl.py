@@ -38,6 +38,7 @@ class Record(Row):
     options: list[Text] = Field(default=[])
     spans: list[Span] = Field(default=[])
     image: Text | None = None
+    subtitles: list[Text] = Field(default=[])
     split: Literal["train", "validation"] = "train"
 
 
@@ -55,20 +56,22 @@ def read(annotations: Path, video_root: Path, *, on_bad_row: OnBadRow) -> Loaded
 def _check_answer(row: Record, place: Place) -> None:
     """BadRow for options, spans or an answer that do not go with the problem type."""
     kind = row.problem_type
-    if kind == "multiple_choice":
+    if kind in ("multiple_choice", "grounded_choice"):
         if not 2 <= len(row.options) <= len(LETTERS):
-            raise bad(*place, "options", row.options, f"a multiple_choice question has 2 to {len(LETTERS)} options")
+            raise bad(*place, "options", row.options, f"a {kind} question has 2 to {len(LETTERS)} options")
         right_letter(row.answer, row.options, place)
     elif row.options:
-        raise bad(*place, "options", row.options, f"only multiple_choice has options, not {kind}")
+        raise bad(*place, "options", row.options, f"only multiple_choice and grounded_choice have options, not {kind}")
     for start, end in row.spans:
         if not start < end:
             raise bad(*place, "spans", [start, end], "a span ends after it starts, in seconds")
     if kind == "number":
         in_digits(row.answer, place, "answer")
+    if kind == "yes_no" and row.answer not in ("yes", "no"):
+        raise bad(*place, "answer", row.answer, "yes or no")
+    if kind in ("temporal_grounding", "grounded_choice") and not row.spans:
+        raise bad(*place, "spans", row.spans, f"a {kind} question has at least one span")
     if kind == "temporal_grounding":
-        if not row.spans:
-            raise bad(*place, "spans", row.spans, "a temporal_grounding question has at least one span")
         named = [float(number) for number in re.findall(r"\d+(?:\.\d+)?", row.answer)]
         if named != [time for span in row.spans for time in span]:
             raise bad(*place, "answer", row.answer, f"it names the spans {row.spans}, such as 0.5 to 1.5, 3 to 4")
@@ -84,5 +87,6 @@ def _sample(row: Record, root: Path, place: Place) -> Sample:
         options=tuple(row.options),
         spans=tuple((start, end) for start, end in row.spans),
         split=row.split,
+        subtitles=tuple(row.subtitles),
         image_path=None if row.image is None else path_below(root, row.image, place, "image"),
     )

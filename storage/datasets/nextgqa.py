@@ -1,4 +1,5 @@
 """NExT-GQA: five options and the seconds in which the answer is seen (arXiv:2309.01327); its own CSV and JSON files.
+Both are asked for, and rewarded: `grounded_choice`.
 
 The paper trains on its *val* split and tests on *test* (Appendix): give the files of each, and the split they are for.
 
@@ -87,7 +88,7 @@ def read(
         seen.add(sample_id)
         loaded.oddities.update(_oddities(row, options, groundings[row.video_id]))
         loaded.samples.append(
-            Sample(sample_id, video, row.question, answer, "multiple_choice", options, where, split=split)
+            Sample(sample_id, video, row.question, answer, "grounded_choice", options, where, split=split)
         )
     return loaded
 

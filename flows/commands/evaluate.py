@@ -12,6 +12,7 @@ import typer
 from flows.commands.options import Accept, Sets
 from flows.config import load_config
 from flows.terminal import log_of, quiet, stderr_to, terminal
+from storage.errors import UserError
 
 if TYPE_CHECKING:
     from flows.results import Results
@@ -37,7 +38,13 @@ def evaluate(
     quiet()
     from flows.results import as_json, differences
     from flows.results_view import print_results
+    from flows.session import find_checkpoint
 
+    # Said before the hours that the first model may take.
+    if against:
+        find_checkpoint(against)
+    if json_file and not json_file.parent.is_dir():
+        raise UserError(f"--json {json_file}: the folder {json_file.parent} is not there; make it, or name another")
     if model and not run_dir:
         results = [_own(config, model, overrides)]
     else:

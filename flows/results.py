@@ -17,7 +17,7 @@ from storage.shards import read_records
 
 @dataclass(frozen=True)
 class Results:
-    """One policy's evaluation. num_unanswered: samples without a response, whose video could not be read."""
+    """One policy's evaluation: the samples of the validation split, its responses, the cells of the table."""
 
     run_dir: str
     model: str

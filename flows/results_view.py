@@ -53,7 +53,8 @@ def _rows(results: Sequence[Results], found: Sequence[Difference], form: Form) -
         if change:
             rows.append(["A - B", *map(_value, change)])
             rows.append(["  95 %", *(_interval(cell, " to ") for cell in change)])
-            rows.append(["  p", *map(_p, change)])
+            if any(cell.p is not None for cell in change):
+                rows.append(["  p", *map(_p, change)])
     return [*rows, ["samples", *(str(cell.num_samples) for cell in first)]]
 
 
@@ -79,11 +80,11 @@ def _table(rows: list[list[str]]) -> Table:
 
 
 def _value(cell: Measured | Difference) -> str:
-    return "-" if cell.value is None else f"{100 * cell.value:.1f}"
+    return "-" if cell.value is None else f"{100 * cell.value:z.1f}"
 
 
 def _interval(cell: Measured | Difference, between: str) -> str:
-    return "-" if cell.low is None or cell.high is None else f"{100 * cell.low:.0f}{between}{100 * cell.high:.0f}"
+    return "-" if cell.low is None or cell.high is None else f"{100 * cell.low:z.0f}{between}{100 * cell.high:z.0f}"
 
 
 def _p(cell: Difference) -> str:

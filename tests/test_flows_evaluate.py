@@ -120,6 +120,8 @@ def test_a_question_whose_video_is_gone_counts_as_wrong_and_is_told(tmp_path):
     [
         (["nowhere.toml"], "nowhere.toml: cannot be read"),
         (["tiny", "--model", "nowhere"], "model.path: nowhere"),
+        (["tiny", "--against", "nowhere"], "model.path: nowhere"),
+        (["tiny", "--json", "nowhere/result.json"], "the folder nowhere is not there"),
         (["tiny", "--set", "evaluate.top_p=0"], "evaluate.top_p is 0"),
     ],
 )

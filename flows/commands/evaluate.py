@@ -12,6 +12,7 @@ import typer
 from flows.commands.options import Accept, Sets
 from flows.config import load_config
 from flows.terminal import log_of, quiet, stderr_to, terminal
+from storage.errors import UserError
 
 if TYPE_CHECKING:
     from flows.results import Results
@@ -37,25 +38,38 @@ def evaluate(
     quiet()
     from flows.results import as_json, differences
     from flows.results_view import print_results
+    from flows.session import find_checkpoint
 
-    folder = run_dir or (_folder(config, model) if model else f"runs/{Path(config).stem}")
-    results = [_results(folder, config, model, overrides, accept_changes)]
+    # Said before the hours that the first model may take.
     if against:
-        results.append(_results(_folder(config, against), config, against, overrides, accept_changes))
+        find_checkpoint(against)
+    if json_file and not json_file.parent.is_dir():
+        raise UserError(f"--json {json_file}: the folder {json_file.parent} is not there; make it, or name another")
+    if model and not run_dir:
+        results = [_own(config, model, overrides)]
+    else:
+        place = run_dir or f"runs/{Path(config).stem}"
+        results = [_results(place, config, model, overrides, accept_changes=accept_changes)]
+    if against:
+        results.append(_own(config, against, overrides))
     found = differences(*results) if against else []
     print_results(results, found, terminal())
     if json_file:
         json_file.write_text(json.dumps(as_json(results, found), indent=1) + "\n", encoding="utf-8")
 
 
-def _folder(config: str, model: str) -> str:
-    """Where a model's evaluation lives: a run of its own, named by the settings and by the model's path as given."""
+def _own(config: str, model: str, overrides: list[str] | None) -> Results:
+    """The evaluation of a model in a run of its own, named by the settings and by the model's path as given.
+
+    It holds nothing else, so other settings of the evaluation need no consent; those before stay, and count again when
+    they are given again.
+    """
     name = re.sub(r"[^\w.-]+", "-", model).strip("-.")
-    return f"runs/evaluations/{Path(config).stem}/{name}"
+    return _results(f"runs/evaluations/{Path(config).stem}/{name}", config, model, overrides, accept_changes=True)
 
 
 def _results(
-    run_dir: str, config: str, model: str | None, overrides: list[str] | None, accept_changes: bool
+    run_dir: str, config: str, model: str | None, overrides: list[str] | None, *, accept_changes: bool
 ) -> Results:
     sets = [*(overrides or []), *([f"model.path={json.dumps(model)}"] if model else [])]
     settings, console = load_config(config, sets), terminal()

@@ -40,23 +40,19 @@ class Benchmark:
 
 
 ALL = Column("all")
-THIRD = 1 / 3
 VSI_TASKS = {
-    "object_counting": "Obj. Count",
-    "object_abs_distance": "Abs. Dist.",
-    "object_size_estimation": "Obj. Size",
-    "room_size_estimation": "Room Size",
-    "object_rel_distance": "Rel. Dist.",
-    "object_rel_direction_easy": "Rel. Dir. easy",
-    "object_rel_direction_medium": "Rel. Dir. medium",
-    "object_rel_direction_hard": "Rel. Dir. hard",
-    "route_planning": "Route Plan",
-    "obj_appearance_order": "Appr. Order",
+    "Obj. Count": ("object_counting",),
+    "Abs. Dist.": ("object_abs_distance",),
+    "Obj. Size": ("object_size_estimation",),
+    "Room Size": ("room_size_estimation",),
+    "Rel. Dist.": ("object_rel_distance",),
+    "Rel. Dir.": tuple(f"object_rel_direction_{level}" for level in ("easy", "medium", "hard")),
+    "Route Plan": ("route_planning",),
+    "Appr. Order": ("obj_appearance_order",),
 }
-VSI_WEIGHTS = {name: THIRD for name in VSI_TASKS if "direction" in name}
-"""Its eight tasks count alike; the three difficulties of the relative direction are one task."""
+"""Its eight tasks count alike; the three levels of the relative direction count alike within theirs."""
 DURATIONS = {"15": "8-15 s", "60": "15-60 s", "600": "180-600 s", "3600": "900-3600 s"}
-TRACKS = {"Perception": "Perception", "Comprehension": "Comprehension", "Adaptation": "Adaptation"}
+TRACKS = {"perception": "Perception", "comprehension": "Comprehension", "adaptation": "Adaptation"}
 LENGTHS = {"short": "Short", "medium": "Medium", "long": "Long"}
 GROUNDING = Part((("problem_type", "temporal_grounding"),))
 
@@ -78,7 +74,15 @@ def _nextgqa(samples: Sequence[Sample]) -> list[Column]:
 
 
 def _vsi_bench(samples: Sequence[Sample]) -> list[Column]:
-    return [macro("Avg.", "category", samples, VSI_WEIGHTS), *by("category", samples, VSI_TASKS)]
+    found = values_of("category", samples)
+    known = {name for names in VSI_TASKS.values() for name in names}
+    columns = []
+    for title, names in {**VSI_TASKS, **{name: (name,) for name in found if name not in known}}.items():
+        there = [name for name in names if name in found]
+        if there:
+            parts = (Part((("category", name),), 1 / len(there)) for name in there)
+            columns.append(Column(title, parts=tuple(parts)))
+    return [Column("Avg.", parts=tuple(part for column in columns for part in column.parts)), *columns]
 
 
 def _own(samples: Sequence[Sample]) -> list[Column]:

@@ -49,10 +49,9 @@ def by(
     return [Column(titles.get(value, value), parts=(Part((*within, (field, value))),)) for value in ordered]
 
 
-def macro(title: str, field: Field, samples: Iterable[Sample], weights: Mapping[str, float] | None = None) -> Column:
-    """Accuracy averaged over a field's values, each of weight 1 unless `weights` says another."""
-    weights = weights or {}
-    parts = (Part(((field, value),), weights.get(value, 1.0)) for value in values_of(field, samples))
+def macro(title: str, field: Field, samples: Iterable[Sample]) -> Column:
+    """Accuracy averaged over a field's values, each of which counts alike."""
+    parts = (Part(((field, value),)) for value in values_of(field, samples))
     return Column(title, parts=tuple(parts) or (Part(),))
 
 

@@ -157,6 +157,6 @@ def test_the_processes_end_with_the_one_that_started_them(groups, checkpoint, tm
 
 def test_more_processes_than_groups_of_a_step_are_refused():
     with pytest.raises(
-        ValidationError, match="num_processes is 3, groups_per_batch 2: .* no more processes than groups"
+        ValidationError, match=r"num_processes is 3, groups_per_batch 2: .* no more processes than groups"
     ):
         TrainConfig(num_processes=3, groups_per_batch=2)

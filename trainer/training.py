@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs, gather_object, set_seed
+from accelerate.utils import gather_object, set_seed
 from peft import PeftModel
 from torch import Tensor, nn
 
@@ -64,10 +64,7 @@ class Training:
         self.inputs, self.config, self.progress = inputs, config, progress
         precision = "bf16" if config.dtype == "bfloat16" else "no"
         self.accelerator = Accelerator(
-            mixed_precision=precision,
-            log_with=list(config.trackers) or None,
-            project_dir=inputs.logs,
-            kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],  # they never change
+            mixed_precision=precision, log_with=list(config.trackers) or None, project_dir=inputs.logs
         )
         self.num_ranks = self.accelerator.num_processes
         self.is_first = self.accelerator.is_main_process

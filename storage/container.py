@@ -12,6 +12,10 @@ import av
 
 from storage.errors import VideoError
 
+# FFmpeg's log stays off, as it is by default: through Python, a decoder's thread that logs while the decoder is freed
+# waits for the interpreter's lock, and the freeing for the thread.
+av.logging.set_level(None)
+
 MAX_FRAME_PIXELS = 8192 * 4320
 """The largest picture that is decoded, 8K: 20,000 x 20,000 would take over a gigabyte, from a file of a few KB."""
 
@@ -43,7 +47,8 @@ def open_video(path: Path, deadline: Deadline, **options: str) -> Iterator[tuple
     limit = str(MAX_FRAME_PIXELS)
     options |= {"protocol_whitelist": "file", "max_pixels": limit}
     try:
-        with av.open(f"file:{path}", options=options, timeout=deadline.left) as container:
+        name = f"file:{path}"
+        with av.open(name, options=options, timeout=deadline.left, metadata_errors="replace") as container:
             if not container.streams.video:
                 raise VideoError(f"{path}: holds no video stream")
             stream = container.streams.video[0]

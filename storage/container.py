@@ -20,6 +20,10 @@ MAX_FRAME_PIXELS = 8192 * 4320
 """The largest picture that is decoded, 8K: 20,000 x 20,000 would take over a gigabyte, from a file of a few KB."""
 
 
+TIMEOUT_SECONDS = 300.0
+"""How long reading one file may take, unless told otherwise."""
+
+
 class Deadline:
     """When the work on one file must be done; it is asked between packets."""
 

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from storage.container import Deadline
+from storage.container import TIMEOUT_SECONDS, Deadline
 from storage.decode import decode
 from storage.errors import VideoError
 from storage.packets import read_packets
@@ -62,7 +62,7 @@ def read_video(
     max_pixels: int | None = None,
     *,
     choose: Choice | None = None,
-    timeout_seconds: float = 300.0,
+    timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> Video:
     """Reads the frames of `path` that `choose` chooses: by default `num_frames` uniformly spaced ones, or all.
 

@@ -58,10 +58,8 @@ def open_video(path: Path, deadline: Deadline, **options: str) -> Iterator[tuple
             stream = container.streams.video[0]
             if stream.codec_context is None:
                 raise VideoError(f"{path}: this FFmpeg build cannot decode its codec")
-            if stream.width * stream.height > MAX_FRAME_PIXELS:
-                raise VideoError(
-                    f"{path}: its frames have {stream.width} x {stream.height} pixels, more than {limit}; scale it down"
-                )
+            if not 0 < stream.width * stream.height <= MAX_FRAME_PIXELS:  # FFmpeg names no size that is over its limit
+                raise VideoError(f"{path}: its frames have no size, or more than {limit} pixels; scale it down")
             stream.codec_context.options = {"max_pixels": limit}
             stream.thread_type = "AUTO"
             yield container, stream

@@ -111,5 +111,5 @@ def _altered(
         row = dataclasses.replace(row, video_path=path, video_sha256=sha256)
     if kind != "noise":
         return row
-    read = read_frames(scene.locate(row.video_path), scene.video.num_frames, scene.video.max_pixels, alteration)
+    read = read_frames(scene.locate(row.video_path), scene.video.choice, scene.video.max_pixels, alteration)
     return dataclasses.replace(row, realised_sigma=realised_sigma(video.frames, read.frames))

@@ -6,6 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from storage.container import TIMEOUT_SECONDS
+from storage.sampling import Choice, at_rate, uniform
+
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 HintUnit = Literal["sentences", "words", "tokens"]
@@ -41,11 +44,22 @@ class VideoConfig(Config):
     """How a video becomes the model's input."""
 
     num_frames: Annotated[int, Field(ge=1)] = 16
-    """Frames sampled uniformly from each video (paper: at most 16)."""
+    """Frames sampled uniformly from each video, all if it has fewer (paper: at most 16)."""
+    frames_per_second: Positive | None = None
+    """Frames shown of each second, `num_frames` at most; without it, `num_frames` whatever the length."""
+    timeout_seconds: Positive = TIMEOUT_SECONDS
+    """A video that is not read within this time is dropped, with the reason; not part of a stage's key."""
     min_pixels: Annotated[int, Field(ge=28 * 28)] = 28 * 28
     """A frame with fewer pixels is enlarged to this many."""
     max_pixels: Annotated[int, Field(ge=28 * 28)] = 252 * 252
     """A frame with more pixels is reduced to this many (paper: 252 x 252)."""
+
+    @property
+    def choice(self) -> Choice:
+        """Which frames of a video are shown."""
+        if self.frames_per_second is None:
+            return uniform(self.num_frames)
+        return at_rate(self.frames_per_second, self.num_frames)
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

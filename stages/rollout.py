@@ -130,7 +130,13 @@ def read_videos(queries: Sequence[Query], scene: Scene) -> tuple[list[Query], li
     for query in queries:
         try:
             path = scene.locate(query.video_path)
-            video = read_frames(path, scene.video.num_frames, scene.video.max_pixels, query.alteration)
+            video = read_frames(
+                path,
+                scene.video.choice,
+                scene.video.max_pixels,
+                query.alteration,
+                timeout_seconds=scene.video.timeout_seconds,
+            )
             if query.video_sha256 not in (None, sha256_file(path)):
                 raise VideoError(f"{path}: its bytes changed since the run began")
         except VideoError as error:

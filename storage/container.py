@@ -12,8 +12,16 @@ import av
 
 from storage.errors import VideoError
 
+# FFmpeg's log stays off, as it is by default: through Python, a decoder's thread that logs while the decoder is freed
+# waits for the interpreter's lock, and the freeing for the thread.
+av.logging.set_level(None)
+
 MAX_FRAME_PIXELS = 8192 * 4320
 """The largest picture that is decoded, 8K: 20,000 x 20,000 would take over a gigabyte, from a file of a few KB."""
+
+
+TIMEOUT_SECONDS = 300.0
+"""How long reading one file may take, unless told otherwise."""
 
 
 class Deadline:
@@ -43,16 +51,15 @@ def open_video(path: Path, deadline: Deadline, **options: str) -> Iterator[tuple
     limit = str(MAX_FRAME_PIXELS)
     options |= {"protocol_whitelist": "file", "max_pixels": limit}
     try:
-        with av.open(f"file:{path}", options=options, timeout=deadline.left) as container:
+        name = f"file:{path}"
+        with av.open(name, options=options, timeout=deadline.left, metadata_errors="replace") as container:
             if not container.streams.video:
                 raise VideoError(f"{path}: holds no video stream")
             stream = container.streams.video[0]
             if stream.codec_context is None:
                 raise VideoError(f"{path}: this FFmpeg build cannot decode its codec")
-            if stream.width * stream.height > MAX_FRAME_PIXELS:
-                raise VideoError(
-                    f"{path}: its frames have {stream.width} x {stream.height} pixels, more than {limit}; scale it down"
-                )
+            if not 0 < stream.width * stream.height <= MAX_FRAME_PIXELS:  # FFmpeg names no size that is over its limit
+                raise VideoError(f"{path}: its frames have no size, or more than {limit} pixels; scale it down")
             stream.codec_context.options = {"max_pixels": limit}
             stream.thread_type = "AUTO"
             yield container, stream

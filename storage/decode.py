@@ -122,7 +122,7 @@ def _packets_from(container: Any, stream: Any, packets: Packets, start: int, end
     """Packets `start` to `end`, found by their times: a container may seek to a key packet further back."""
     if start > 0:
         try:
-            container.seek(int(packets.pts[start]), stream=stream)
+            container.seek(int(packets.dts[start]), stream=stream)
         except av.error.FFmpegError as error:  # a container without an index
             raise _Unforeseen from error
     number = None if start > 0 else 0

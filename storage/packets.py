@@ -27,12 +27,13 @@ _FRAME_PER_PACKET = frozenset({"h264", "hevc", "vp9", "av1", "mpeg4", "mpeg2vide
 class Packets:
     """The packets of a video stream in decoding order.
 
-    pts: int64 [P], presentation times in units of `time_base` seconds. is_key: bool [P], decoding can begin there.
-    is_shown: bool [P], false where an edit list hides the frame. rate: the file's average, frames per second.
+    pts, dts: int64 [P], times of presentation and decoding, in units of `time_base` seconds. is_key: bool [P], decoding
+    can begin there. is_shown: bool [P], false where an edit list hides the frame. rate: the average, frames per second.
     is_timed: every packet states its time; where one does not, pts counts packets. codec: FFmpeg's name.
     """
 
     pts: np.ndarray
+    dts: np.ndarray
     is_key: np.ndarray
     is_shown: np.ndarray
     time_base: Fraction
@@ -71,7 +72,7 @@ def read_packets(path: Path, deadline: Deadline) -> Packets:
     Raises VideoError if there is none, or if the file was cut: a packet's data is incomplete, there are fewer packets
     than the header counts, or they end before a Matroska header says. Damage inside a packet shows only in decoding.
     """
-    pts, durations, flags = array("q"), array("q"), array("B")
+    pts, dts, durations, flags = array("q"), array("q"), array("q"), array("B")
     has_times, num_corrupt = True, 0
     with open_video(path, deadline) as (container, stream):
         for packet in container.demux(stream):
@@ -81,10 +82,12 @@ def read_packets(path: Path, deadline: Deadline) -> Packets:
             has_times &= packet.pts is not None
             num_corrupt += packet.is_corrupt
             pts.append(packet.pts if packet.pts is not None else len(pts))
+            dts.append(packet.dts if packet.dts is not None else pts[-1])
             durations.append(packet.duration or 0)
             flags.append(packet.is_keyframe + 2 * (not packet.is_discard))
         found = Packets(
             pts=np.array(pts, np.int64),
+            dts=np.array(dts, np.int64),
             is_key=np.array(flags, np.uint8) % 2 == 1,
             is_shown=np.array(flags, np.uint8) >= 2,
             time_base=stream.time_base,

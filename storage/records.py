@@ -93,6 +93,12 @@ class Alteration:
     marked_frames: np.ndarray = field(default_factory=_no_frames)
     altered_on_read: bool = False
 
+    @property
+    def is_in_file(self) -> bool:
+        """Whether the file that a record names holds frames that were altered already."""
+        is_altered = self.noise_sigma is not None or len(self.masked_frames) > 0 or len(self.marked_frames) > 0
+        return is_altered and not self.altered_on_read
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rollout:

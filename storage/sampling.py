@@ -26,6 +26,11 @@ def uniform(num_frames: int) -> Choice:
     return lambda times: uniform_indices(len(times), num_frames)
 
 
+def exactly(positions: np.ndarray) -> Choice:
+    """Chooses these positions; those that the file does not have are left out."""
+    return lambda times: positions[positions < len(times)]
+
+
 def at_rate(frames_per_second: float, num_frames: int) -> Choice:
     """Chooses the frame on screen at every 1 / `frames_per_second` seconds from the first on, each frame once.
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import cv2
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
-from storage.container import Deadline
+from storage.container import TIMEOUT_SECONDS, Deadline
 from storage.decode import decode
 from storage.errors import VideoError
 from storage.packets import read_packets
@@ -62,7 +63,7 @@ def read_video(
     max_pixels: int | None = None,
     *,
     choose: Choice | None = None,
-    timeout_seconds: float = 300.0,
+    timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> Video:
     """Reads the frames of `path` that `choose` chooses: by default `num_frames` uniformly spaced ones, or all.
 
@@ -79,13 +80,18 @@ def read_video(
     deadline = Deadline(path, timeout_seconds)
     packets = read_packets(path, deadline)
     choose = choose or (every_frame if num_frames is None else uniform(num_frames))
-    found = decode(path, packets, choose, lambda frame: _reduced(_upright(frame), max_pixels), deadline)
+    to_rgb = VideoReformatter()  # one for all frames: setting it up costs more than a small frame
+
+    def convert(frame: Any) -> np.ndarray:
+        return _reduced(_upright(to_rgb.reformat(frame, format="rgb24").to_ndarray(), frame.rotation), max_pixels)
+
+    found = decode(path, packets, choose, convert, deadline)
     return Video(found.frames, found.times, found.indices, found.num_file_frames, float(packets.rate))
 
 
-def _upright(frame: Any) -> np.ndarray:
-    """A decoded frame's RGB, turned as its display matrix says: counter-clockwise, in quarter turns."""
-    return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90)))
+def _upright(frame: np.ndarray, degrees: int) -> np.ndarray:
+    """A frame turned as its display matrix says: counter-clockwise, in quarter turns."""
+    return np.ascontiguousarray(np.rot90(frame, round(degrees / 90)))
 
 
 def _reduced(frame: np.ndarray, max_pixels: int | None) -> np.ndarray:

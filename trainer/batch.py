@@ -19,6 +19,7 @@ round and used in each of its passes.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from storage.frames import read_frames
 from storage.records import Rollout
+from storage.sampling import exactly
 from storage.video import pixel_limits
 from trainer.positions import mrope_positions
 from trainer.prefix_attention import PackedGroup, Packing
@@ -107,10 +109,14 @@ def encode_group(
             f"sample {first.sample_id}: its group's rollouts have different prompts, but a group is trained on one; "
             "curate must put together rollouts of the same input"
         )
-    video = read_frames(locate(first.video_path), len(first.frame_indices), first.max_pixels, first.alteration)
-    if not np.array_equal(video.indices, first.frame_indices):
+    shown = exactly(first.frame_indices)
+    video = read_frames(
+        locate(first.video_path), shown, first.max_pixels, first.alteration, timeout_seconds=math.inf
+    )  # the engine's stage, which read it before, has the limit
+    if not np.array_equal(video.indices, first.frame_indices) or video.num_file_frames != first.video_num_frames:
         raise ParityError(
-            f"sample {first.sample_id}: frames {video.indices} were read, the engine saw {first.frame_indices}"
+            f"sample {first.sample_id}: frames {video.indices} of {video.num_file_frames} were read, the engine saw "
+            f"{first.frame_indices} of {first.video_num_frames}"
         )
     encoded = processor(
         text=[first.prompt],

@@ -65,6 +65,11 @@ def samples_table(data_digest: str) -> str:
     return f"samples/{data_digest[:16]}.parquet"
 
 
+def rejected_table(data_digest: str) -> str:
+    """The file that holds the annotation rows that became no sample; there if there are any."""
+    return f"samples/{data_digest[:16]}-rejected.parquet"
+
+
 def video_file(sha256: str) -> str:
     """The path of an altered video."""
     return f"{VIDEOS}/{sha256}.avi"

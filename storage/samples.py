@@ -16,13 +16,20 @@ from storage import layout, schema, shards
 from storage.digest import sha256_file, sha256_value
 from storage.errors import DamagedRun
 from storage.files import Files
-from storage.records import Sample
+from storage.records import Rejected, Sample
 
 
 def data_digest(samples: Sequence[Sample], root: Path) -> str:
-    """Digest of all annotations; videos count by their path relative to the data's `root`, wherever that is."""
+    """Digest of all annotations; files count by their path relative to the data's `root`, wherever that is."""
     rows = [
-        dataclasses.asdict(dataclasses.replace(s, video_path=os.path.relpath(s.video_path, root), video_sha256=None))
+        dataclasses.asdict(
+            dataclasses.replace(
+                s,
+                video_path=os.path.relpath(s.video_path, root),
+                video_sha256=None,
+                image_path=s.image_path and os.path.relpath(s.image_path, root),
+            )
+        )
         for s in samples
     ]
     return sha256_value(sorted(rows, key=lambda row: str(row["sample_id"])))
@@ -37,14 +44,23 @@ def write_samples(
     """
     if files.exists(layout.samples_table(digest)):
         return
-    rows = []
+    videos = list(dict.fromkeys(sample.video_path for sample in samples))
+    found: dict[str, str | None] = {}
     with ThreadPoolExecutor() as pool:
-        hashed = pool.map(lambda sample: _hashed(sample.video_path), samples)
-        for i, (sample, sha256) in enumerate(zip(samples, hashed, strict=True)):
-            path = stored_path(files, sample.video_path)
-            rows.append(dataclasses.replace(sample, video_path=path, video_sha256=sha256))
-            progress("hash videos", i + 1, len(samples))
+        for video, sha256 in zip(videos, pool.map(_hashed, videos), strict=True):
+            found[video] = sha256
+            progress("hash videos", len(found), len(videos))
+    rows = [
+        dataclasses.replace(s, video_path=stored_path(files, s.video_path), video_sha256=found[s.video_path])
+        for s in samples
+    ]
     files.create(layout.samples_table(digest), shards.parquet_bytes("samples", rows))
+
+
+def write_rejected(files: Files, digest: str, rejected: Sequence[Rejected]) -> None:
+    """Writes the annotation rows that became no sample beside the sample table, once, if there are any."""
+    if rejected:
+        files.create(layout.rejected_table(digest), shards.parquet_bytes("rejected", rejected))
 
 
 def read_samples(files: Files, digest: str) -> list[Sample]:

@@ -8,12 +8,13 @@ import av
 import numpy as np
 import pytest
 
+from storage.encode import write_video
 from storage.frames import alter, read_frames
 from storage.mark import mark_frames
 from storage.mask import mask_frames
 from storage.noise import add_noise
 from storage.records import Alteration
-from storage.video import read_video, write_video
+from storage.video import read_video
 
 NUM_FRAMES, MAX_PIXELS = 8, 2000
 EVERY = np.arange(1, dtype=np.int64)

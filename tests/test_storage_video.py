@@ -12,16 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.digest import sha256_file
-from storage.video import (
-    Codec,
-    Video,
-    VideoError,
-    codec_available,
-    pixel_limits,
-    read_video,
-    uniform_indices,
-    write_video,
-)
+from storage.encode import Codec, codec_available, write_video
+from storage.errors import VideoError
+from storage.sampling import uniform_indices
+from storage.video import Video, pixel_limits, read_video
 
 WRITTEN = [("h264", "mp4"), ("ffv1", "avi"), ("ffv1", "mkv"), ("h264", "mkv"), ("h264", "avi"), ("ffv1", "mp4")]
 
@@ -170,8 +164,8 @@ def test_a_video_cut_anywhere_is_refused_or_read_whole(tmp_path: Path, codec: Co
 @pytest.mark.parametrize(
     ("codec", "ending", "message"),
     [
-        ("h264", "avi", "truncated, 15 of 16 frames decode"),
-        ("ffv1", "avi", "truncated, 15 of 16 frames decode"),
+        ("h264", "avi", "truncated, 15 of 16 frames are there"),
+        ("ffv1", "avi", "truncated, 15 of 16 frames are there"),
         ("h264", "mkv", r"truncated, ends at 3\.75 of 4\.00 seconds"),
         ("ffv1", "mkv", r"truncated, ends at 3\.75 of 4\.00 seconds"),
         ("h264", "mp4", "cannot be decoded"),  # its index is at its end

@@ -22,7 +22,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -41,6 +41,17 @@ class ParityError(Exception):
     """Engine and trainer disagree on what a prompt is; training on it would be training on something else."""
 
 
+class Sized(Protocol):
+    """What has a number of packed tokens."""
+
+    @property
+    def num_tokens(self) -> int:
+        """P + G T of a group."""
+
+
+S = TypeVar("S", bound=Sized)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
     """The rollouts of one group with their video encoded. features: [V, hidden], one row a placeholder token."""
@@ -53,8 +64,7 @@ class Group:
     @property
     def place(self) -> PackedGroup:
         """What the group takes of a packed sequence."""
-        longest = max(len(rollout.response_token_ids) for rollout in self.rollouts)
-        return PackedGroup(len(self.rollouts[0].prompt_token_ids), len(self.rollouts), longest)
+        return place_of(self.rollouts)
 
     @property
     def num_tokens(self) -> int:
@@ -76,6 +86,12 @@ class Batch:
     predictors: Tensor
     forbidden: Sequence[int]
     temperature: float
+
+
+def place_of(rollouts: Sequence[Rollout]) -> PackedGroup:
+    """What a group of `rollouts` takes of a packed sequence; its video need not be encoded."""
+    longest = max(len(rollout.response_token_ids) for rollout in rollouts)
+    return PackedGroup(len(rollouts[0].prompt_token_ids), len(rollouts), longest)
 
 
 def encode_group(
@@ -117,9 +133,9 @@ def encode_group(
     return Group(rollouts, features, grid, float(encoded["second_per_grid_ts"][0]))
 
 
-def forward_passes(groups: Sequence[Group], max_tokens: int) -> list[Sequence[Group]]:
+def forward_passes(groups: Sequence[S], max_tokens: int) -> list[Sequence[S]]:
     """`groups` cut, in their order, into runs of at most `max_tokens` packed tokens; a larger group is a run alone."""
-    passes, start, tokens = list[Sequence[Group]](), 0, 0
+    passes, start, tokens = list[Sequence[S]](), 0, 0
     for i, group in enumerate(groups):
         if i > start and tokens + group.num_tokens > max_tokens:
             passes.append(groups[start:i])

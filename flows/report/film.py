@@ -12,13 +12,14 @@ import numpy as np
 from flows.alteration_text import alteration_text
 from flows.config import stored_config
 from stages.config import VideoConfig
+from storage.errors import VideoError
 from storage.frames import read_frames
 from storage.query import query
 from storage.records import Alteration
 from storage.run import Run
 from storage.samples import local_path
+from storage.sampling import uniform_indices
 from storage.schema import from_table
-from storage.video import VideoError, uniform_indices
 
 FRAMES, FRAME_HEIGHT, GAP = 8, 72, 3
 SQL = """

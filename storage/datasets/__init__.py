@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.datasets import (
+    jsonl,
     longvideobench,
     mmvu,
     mvbench,
@@ -30,6 +31,7 @@ def _shapes(root: Path, *, on_bad_row: OnBadRow) -> Loaded:
 
 ADAPTERS: dict[str, Callable[..., Loaded]] = {
     "shapes": _shapes,
+    "jsonl": jsonl.read,
     "nextgqa": nextgqa.read,
     "seed_bench_r1": seed_bench_r1.read,
     "longvideobench": longvideobench.read,
@@ -46,8 +48,9 @@ ADAPTERS: dict[str, Callable[..., Loaded]] = {
 def read(name: str, *, on_bad_row: OnBadRow = "report", **paths: Any) -> Loaded:
     """The samples of data set `name`, its bad rows and its oddities, from the annotations alone.
 
-    `paths` are the adapter's own arguments: `root` of `shapes`; `annotations`, `spans`, `video_map`, `video_root` of
-    `nextgqa`. UserError for a name that no adapter has, and BadRow for the first bad row with `on_bad_row = "error"`.
+    `paths` are the adapter's own arguments: `root` of `shapes`; `annotations`, `video_root` of `jsonl`; `annotations`,
+    `spans`, `video_map`, `video_root` of `nextgqa`. UserError for a name that no adapter has, and BadRow for the first
+    bad row with `on_bad_row = "error"`.
     """
     if name not in ADAPTERS:
         raise UserError(f"{name}: no such data set; there are: {', '.join(ADAPTERS)}")

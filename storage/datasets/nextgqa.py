@@ -1,4 +1,5 @@
 """NExT-GQA: five options and the seconds in which the answer is seen (arXiv:2309.01327); its own CSV and JSON files.
+Both are asked for, and rewarded: `grounded_choice`.
 
 The paper trains on its *val* split and tests on *test* (Appendix): give the files of each, and the split they are for.
 
@@ -19,7 +20,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from storage.datasets.rows import BadRow, Loaded, OnBadRow, Row, bad, checked, csv_rows, read_json, video_below
+from storage.datasets.data_root import path_below
+from storage.datasets.rows import BadRow, Loaded, OnBadRow, Place, Row, bad, checked, csv_rows, read_json
 from storage.records import Sample
 
 OPTIONS = ("a0", "a1", "a2", "a3", "a4")
@@ -73,7 +75,7 @@ def read(
                 raise bad(video_map, row.video_id, "path", None, f"every video of {annotations.name} has a place")
             if row.video_id not in found:
                 raise bad(spans, row.video_id, "location", None, f"every video of {annotations.name} has spans")
-            video = video_below(video_root, f"{places[row.video_id]}.mp4", video_map, row.video_id)
+            video = path_below(video_root, f"{places[row.video_id]}.mp4", Place(video_map, row.video_id))
             answer, options = _options(row, annotations, line)
             if row.video_id not in groundings:
                 groundings[row.video_id] = checked(Grounding, found[row.video_id], spans, row.video_id)
@@ -86,7 +88,7 @@ def read(
         seen.add(sample_id)
         loaded.oddities.update(_oddities(row, options, groundings[row.video_id]))
         loaded.samples.append(
-            Sample(sample_id, video, row.question, answer, "multiple_choice", options, where, split=split)
+            Sample(sample_id, video, row.question, answer, "grounded_choice", options, where, split=split)
         )
     return loaded
 

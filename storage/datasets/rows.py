@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from storage.errors import UserError
-from storage.records import Sample
+from storage.records import Rejected, Sample
 
 OnBadRow = Literal["error", "report"]
 M = TypeVar("M", bound="Row")
@@ -30,20 +30,6 @@ class Place(NamedTuple):
 
     file: Path
     line: int | str
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """A row that became no sample. line: from 1, or the key of a row that has no line of its own."""
-
-    file: str
-    line: int | str
-    field: str
-    value: str
-    rule: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.field} is {self.value}: {self.rule}"
 
 
 class BadRow(UserError):
@@ -78,7 +64,7 @@ def checked(kind: type[M], values: Any, file: Path, line: int | str) -> M:
 def bad(file: Path, line: int | str, name: str, value: object, rule: str) -> BadRow:
     """The error of one field of one row."""
     shown = json.dumps(value, default=str, ensure_ascii=False)
-    return BadRow(Rejected(str(file), line, name, shown if len(shown) <= 80 else f"{shown[:77]}...", rule))
+    return BadRow(Rejected(str(file), str(line), name, shown if len(shown) <= 80 else f"{shown[:77]}...", rule))
 
 
 def csv_rows(file: Path) -> Iterator[tuple[int, dict[str | None, Any]]]:
@@ -95,11 +81,3 @@ def read_json(file: Path) -> Any:
         return json.loads(file.read_bytes())
     except (OSError, ValueError) as error:
         raise UserError(f"{file}: cannot be read as JSON ({error}); give the data set's own file") from error
-
-
-def video_below(root: Path, relative: str, file: Path, line: int | str) -> str:
-    """The absolute path of a video; BadRow if it would leave the data root."""
-    path = (root.absolute() / relative).resolve()
-    if not path.is_relative_to(root.resolve()):
-        raise bad(file, line, "video", relative, "a video is below the data root")
-    return str(path)

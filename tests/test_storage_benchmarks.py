@@ -123,7 +123,7 @@ def test_tempcompass_matches_captions(tmp_path, first, second):
 
 def test_tempcompass_asks_yes_or_no(tmp_path):
     (sample,) = load("tempcompass", **tempcompass(tmp_path, {"question": "Fast?", "answer": "no"}, task="yes_no"))
-    assert (sample.question, sample.answer, sample.options) == ("Fast?", "B", ("yes", "no"))
+    assert (sample.problem_type, sample.question, sample.answer, sample.options) == ("yes_no", "Fast?", "no", ())
 
 
 def test_video_mme(tmp_path):
@@ -252,7 +252,7 @@ def test_a_bad_row_is_named_and_can_be_reported_instead(tmp_path, name, make, ro
     ("task", "content", "said"),
     [
         ("captioning", {"10": {"speed": [ASKED]}}, '10.speed[0]: answer is "A. yes": an answer that a rule can grade'),
-        ("yes_no", {"10": {"speed": [ASKED]}}, '10.speed[0]: answer is "A. yes": the text of one of the options'),
+        ("yes_no", {"10": {"speed": [ASKED]}}, '10.speed[0]: answer is "A. yes": yes or no'),
         ("yes_no", {"10": ["speed"]}, '10: the video is ["speed"]: an object of dimensions'),
         ("yes_no", {"10": {"speed": {}}}, "10.speed: the dimension is {}: a list of questions"),
     ],

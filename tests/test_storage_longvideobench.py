@@ -89,3 +89,59 @@ def test_a_file_that_is_no_list_is_one_line(tmp_path, text, said):
     paths["annotations"] = tmp_path / "missing.json"
     with pytest.raises(UserError, match=r"missing\.json: cannot be read .*No such file"):
         read("longvideobench", **paths)
+
+
+TIMED = [
+    {"timestamp": [100.0, 103.5], "text": "before"},
+    {"timestamp": [104.0, 108.5], "text": "first"},
+    {"timestamp": [109.9, 110.1], "text": "a short one, over 110"},
+    {"timestamp": [111.0, 113.0], "text": "between two frames"},
+    {"timestamp": [112.5, None], "text": "to the end"},
+]
+CLOCKED = [
+    {"start": "00:01:44.000", "end": "00:01:48.500", "line": "first"},
+    {"start": "01:00:00.000", "end": "01:00:09.000", "line": "long after"},
+]
+
+
+def with_subtitles(folder, lines, **changes):
+    (folder / "subtitles").mkdir()
+    (folder / "subtitles" / "abc_en.json").write_text(json.dumps(lines))
+    row = ROW | {"starting_timestamp_for_subtitles": 104, "duration": 12} | changes
+    return write(folder, row) | {"subtitles": folder / "subtitles", "subtitle_frames": 4}
+
+
+def test_subtitles_are_those_that_are_said_while_a_frame_is_seen(tmp_path):
+    """Four frames of a video of 12 s that starts at 104 s: 104, 107, 110, 113 of the recording."""
+    found = read("longvideobench", **with_subtitles(tmp_path, TIMED))
+    assert found.samples[0].subtitles == ("first", "a short one, over 110", "to the end")
+    assert dict(found.oddities) == {"null_subtitle_ends": 1}
+
+
+def test_times_of_subtitles_may_be_written_as_a_clock_shows_them(tmp_path):
+    assert load("longvideobench", **with_subtitles(tmp_path, CLOCKED))[0].subtitles == ("first",)
+
+
+@pytest.mark.parametrize(
+    ("lines", "changes", "said"),
+    [
+        ([{"timestamp": [1], "text": "a"}], {}, "abc_en.json:[0]: timestamp is [1]: list should have at least 2 items"),
+        (
+            [{"start": "1:02", "end": "1:03", "line": "a"}],
+            {},
+            'abc_en.json:[0]: start is "1:02": input should be a val',
+        ),
+        (
+            [{"timestamp": [None, 2], "text": "a"}],
+            {},
+            "abc_en.json:[0]: timestamp is [null, 2.0]: start and end in sec",
+        ),
+        ([{"timestamp": [1, 2], "line": "a"}], {}, "abc_en.json:[0]: text is null: field required"),
+        ({}, {}, 'lvb_val.json:[0]: subtitle_path is "abc_en.json": a file of subtitles ('),
+        ([], {"subtitle_path": "none.json"}, 'lvb_val.json:[0]: subtitle_path is "none.json": a file of subtitles ('),
+        ([], {"subtitle_path": "../lvb_val.json"}, 'lvb_val.json:[0]: subtitle_path is "../lvb_val.json": a'),
+    ],
+)
+def test_subtitles_that_are_none_are_named(tmp_path, lines, changes, said):
+    (rejected,) = read("longvideobench", **with_subtitles(tmp_path, lines, **changes)).rejected
+    assert said in str(rejected)

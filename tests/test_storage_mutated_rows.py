@@ -120,6 +120,6 @@ def test_mutated_rows_are_loaded_right_or_named(tmp_path, name):
         answer = sample.options["ABCDEFGHIJ".index(sample.answer)] if sample.options else sample.answer
         assert answer == right(row).strip()
         assert sample.question == (row[question].strip() if question else "Fast?")
-        assert Path(sample.video_path).is_relative_to(tmp_path / "data")
+        assert Path(sample.video_path or sample.image_path).is_relative_to(tmp_path / "data")
         assert "<|" not in sample.question + sample.answer + "".join(sample.options)
         json.dumps([sample.question, sample.answer, sample.options], ensure_ascii=False).encode()

@@ -7,6 +7,7 @@ import pytest
 
 from storage.datasets import load, read
 from storage.datasets.rows import BadRow
+from storage.errors import UserError
 
 SHARED = {
     "sample_id": 7,
@@ -78,22 +79,26 @@ def test_a_validation_row_keeps_its_options_and_groups(tmp_path):
 def test_a_folder_holds_the_three_levels_and_both_splits_load_together(tmp_path):
     paths = write(tmp_path, [TRAIN])
     for level in ("L1", "L2", "L3"):
-        row = VALIDATION | {"task_level": level}
+        row = VALIDATION | {"task_level": level, "domain": None if level != "L3" else "Work"}
         (tmp_path / f"validation_{level}.jsonl").write_text(json.dumps(row))
     samples = load("seed_bench_r1", **paths, validation=tmp_path)
     assert [sample.sample_id for sample in samples] == ["train-7", "L1-7", "L2-7", "L3-7"]
+    assert [sample.domain for sample in samples] == [None, None, None, "Work"]
 
 
 def test_oddities_are_kept_and_counted(tmp_path):
     rows = [
         TRAIN | {"sample_id": "a", "negative_answers": ["x", "x", "y", "z", "boil water"]},
         TRAIN | {"sample_id": "b", "current_observation_frame": 60},
-        TRAIN,
+        TRAIN | {"task_progress_metadata": [], "video_basename": None},
     ]
     found = read("seed_bench_r1", **write(tmp_path, rows, [VALIDATION | {"choice_a": "boil water"}]))
     assert set(found.samples[0].options) == {"boil water", "x", "y", "z"}
+    assert found.samples[2].video_path is None
+    assert found.samples[2].image_path == str(tmp_path / "images" / "EpicKitchens" / "P09_01_60.png")
     assert dict(found.oddities) == {
         "text_ids": 2,
+        "empty_progress_metadata": 1,
         "repeated_negatives": 1,
         "field_not_read: current_observation_frame": 1,
         "duplicate_options": 1,
@@ -113,6 +118,7 @@ def test_oddities_are_kept_and_counted(tmp_path):
         (TRAIN | {"question": "<|video_pad|>"}, 'train.jsonl:1: question is "<|video_pad|>": no text holds'),
         (TRAIN | {"video_basename": "../../../x.mp4"}, 'train.jsonl:1: video_basename is "videos/EpicKitchens/../../'),
         (TRAIN | {"current_observation_basename": "../../../x"}, "train.jsonl:1: current_observation_basename is"),
+        (TRAIN | {"video_basename": None}, "train.jsonl:1: video_basename is null: a file, as there is progress to"),
         (TRAIN | {"video_basename": "a\0b"}, "train.jsonl:1: video_basename is"),
         (VALIDATION | {"golden_choice_idx": "E"}, 'validation.jsonl:1: golden_choice_idx is "E": the letter of an opt'),
         (VALIDATION | {"golden_choice_idx": "A"}, 'validation.jsonl:1: answer is "boil water": the text of choice A'),
@@ -136,5 +142,12 @@ def test_a_line_that_is_no_json_and_an_id_that_is_there_twice_are_named(tmp_path
     found = read("seed_bench_r1", **paths)
     assert len(found.samples) == 1
     said = [str(rejected).removeprefix(f"{tmp_path}/") for rejected in found.rejected]
-    assert said[0].startswith('train.jsonl:1: the row is "{": a line is one JSON object')
-    assert said[1] == 'train.jsonl:3: the row is "train-7": no row before it has this id'
+    assert said[0].startswith('train.jsonl:1: the row is "{": JSON on one line: ')
+    assert said[1] == 'train.jsonl:3: sample_id is "train-7": no row before it has this id'
+
+
+def test_annotations_are_asked_for(tmp_path):
+    with pytest.raises(UserError, match="no annotations; give train, validation or both"):
+        load("seed_bench_r1", root=tmp_path)
+    with pytest.raises(UserError, match="give one or more of perception, comprehension, adaptation"):
+        load("video_mmmu", video_root=tmp_path)

@@ -52,10 +52,16 @@ def test_a_number_is_graded_as_the_number_it_is(tmp_path, problem_type, solution
     assert read_number(sample.answer) is not None
 
 
-def test_a_read_text_is_a_short_text(tmp_path):
-    row = ROW | {"problem_type": "OCR", "options": [], "solution": "<answer> EXIT 4 </answer>"}
+@pytest.mark.parametrize("problem_type", ["OCR", "free-form"])
+def test_a_text_is_a_free_text(tmp_path, problem_type):
+    row = ROW | {"problem_type": problem_type, "options": [], "solution": "<answer> EXIT 4 </answer>"}
     (sample,) = load("video_r1", **write(tmp_path, row))
-    assert (sample.problem_type, sample.answer) == ("short_text", "EXIT 4")
+    assert (sample.problem_type, sample.answer) == ("free_text", "EXIT 4")
+
+
+def test_an_image_is_shown_alone(tmp_path):
+    (sample,) = load("video_r1", **write(tmp_path, ROW | {"data_type": "image", "path": "./Math/1.png"}))
+    assert (sample.video_path, sample.image_path) == (None, str(tmp_path / "data" / "Math" / "1.png"))
 
 
 def test_a_span_is_grounded_in_seconds(tmp_path):
@@ -79,7 +85,6 @@ def test_groups_and_oddities(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"problem_type": "free-form"}, 'problem_type is "free-form": no rule says whether a free answer is right'),
         ({"problem_type": "essay"}, "problem_type is \"essay\": input should be 'multiple choice', 'numerical'"),
         ({"data_type": "audio"}, "data_type is \"audio\": input should be 'video' or 'image'"),
         ({"options": []}, "options is []: 2 to 26 options"),

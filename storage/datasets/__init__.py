@@ -48,9 +48,8 @@ ADAPTERS: dict[str, Callable[..., Loaded]] = {
 def read(name: str, *, on_bad_row: OnBadRow = "report", **paths: Any) -> Loaded:
     """The samples of data set `name`, its bad rows and its oddities, from the annotations alone.
 
-    `paths` are the adapter's own arguments: `root` of `shapes`; `annotations`, `video_root` of `jsonl`; `annotations`,
-    `spans`, `video_map`, `video_root` of `nextgqa`. UserError for a name that no adapter has, and BadRow for the first
-    bad row with `on_bad_row = "error"`.
+    `paths` are the adapter's own arguments (docs/datasets.md). UserError for a name that no adapter has, and BadRow for
+    the first bad row with `on_bad_row = "error"`.
     """
     if name not in ADAPTERS:
         raise UserError(f"{name}: no such data set; there are: {', '.join(ADAPTERS)}")

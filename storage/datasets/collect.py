@@ -27,7 +27,7 @@ def collect(
                 raise values
             sample, odd = convert(values, place)
             if sample.sample_id in seen:
-                raise bad(*place, "the row", sample.sample_id, "no row before it has this id")
+                raise bad(*place, "sample_id", sample.sample_id, "no row before it has this id")
         except BadRow as error:
             if on_bad_row == "error":
                 raise

@@ -31,7 +31,13 @@ Letter = Annotated[str, Field(pattern="^[A-Z]$")]
 Digits = Annotated[str, Field(pattern=r"^\d+$")]
 Seconds = Annotated[float, Field(ge=0)]
 Duration = Annotated[float, Field(gt=0)]
+Span = Annotated[list[Seconds], Field(min_length=2, max_length=2)]
 Options = Annotated[list[Text], Field(min_length=2, max_length=26)]
+
+
+def odd_id(given: int | str) -> list[str]:
+    """The oddity that a text is where ids are numbers."""
+    return ["text_ids"] if isinstance(given, str) else []
 
 
 class PublishedRow(Row):

@@ -11,20 +11,18 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from storage.datasets.collect import Converted, collect
 from storage.datasets.data_root import path_below
-from storage.datasets.fields import Seconds, Text
+from storage.datasets.fields import Span, Text
 from storage.datasets.numbers import in_digits
 from storage.datasets.options import LETTERS, right_letter
 from storage.datasets.record_files import records
 from storage.datasets.rows import Loaded, OnBadRow, Place, Row, bad, checked
 from storage.records import ProblemType, Sample
-
-Span = Annotated[list[Seconds], Field(min_length=2, max_length=2)]
 
 
 class Record(Row):

@@ -32,7 +32,7 @@ def records(file: Path) -> Records:
     try:
         yield from readers[file.suffix](file)
     except (OSError, ijson.JSONError, pa.ArrowException) as error:
-        raise UserError(f"{file}: cannot be read ({error}); give the data set's own file") from error
+        raise _unreadable(file, error) from error
 
 
 def annotation_files(path: Path, pattern: str) -> list[Path]:
@@ -51,7 +51,12 @@ def members(file: Path) -> Iterator[tuple[str, Any]]:
             for name, value in ijson.kvitems(data, ""):
                 yield name, _floats(value)
     except (OSError, ijson.JSONError) as error:
-        raise UserError(f"{file}: cannot be read ({error}); give the data set's own file") from error
+        raise _unreadable(file, error) from error
+
+
+def _unreadable(file: Path, error: Exception) -> UserError:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).partition("\n")[0]
+    return UserError(f"{file}: cannot be read ({reason.strip()}); give the data set's own file")
 
 
 def _json_lines(file: Path) -> Records:
@@ -62,7 +67,7 @@ def _json_lines(file: Path) -> Records:
                 yield place, json.loads(line)
             except (ValueError, RecursionError) as error:
                 text = line.decode(errors="replace").strip()
-                yield place, bad(*place, "the row", text, f"a line is one JSON object ({error})")
+                yield place, bad(*place, "the row", text, f"JSON on one line: {error}")
 
 
 def _json_list(file: Path) -> Records:

@@ -7,7 +7,8 @@ A row shows the task so far as `videos/<video_source>/<video_basename>` and what
 `images/<video_source>/<current_observation_basename>`. With empty progress metadata there is no video, only the image.
 
 The published code draws a training row's three wrong options anew in every run; here they follow from the row's id.
-Oddities that are counted, and kept: ids that are text, negative answers that repeat, empty progress metadata.
+Oddities that are counted, and kept: ids that are text (those of L3), negative answers that repeat, empty progress
+metadata.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ from pydantic import Field
 
 from storage.datasets.collect import Converted, collect
 from storage.datasets.data_root import path_below
-from storage.datasets.fields import Id, Letter, PublishedRow, Text
+from storage.datasets.fields import Id, Letter, PublishedRow, Text, odd_id
 from storage.datasets.options import LETTERS, letter_of, right_letter
 from storage.datasets.record_files import annotation_files, records
 from storage.datasets.rows import Loaded, OnBadRow, Place, Row, bad, checked
 from storage.digest import sha256_value
+from storage.errors import UserError
 from storage.records import Sample
 
 NUM_NEGATIVES = 3
@@ -67,8 +69,8 @@ class Validation(Question):
     choice_c: Text
     choice_d: Text
     golden_choice_idx: Letter
-    domain: Text
-    scenario: Text
+    domain: Text | None = None
+    scenario: Text | None = None
     task_level: Literal["L1", "L2", "L3"]
 
 
@@ -77,6 +79,8 @@ def read(root: Path, train: Path | None = None, validation: Path | None = None, 
 
     `root` is the folder that holds `videos` and `images`.
     """
+    if not (train or validation):
+        raise UserError("seed_bench_r1: no annotations; give train, validation or both")
 
     def convert(values: Any, place: Place) -> Converted:
         if place.file == train:
@@ -118,9 +122,11 @@ def _in_drawn_order(what: str, sample_id: str, texts: Iterable[str]) -> list[str
 
 
 def _sample(row: Question, sample_id: str, options: Sequence[str], letter: str, root: Path, place: Place) -> Sample:
-    if not row.task_progress_metadata:
-        raise bad(*place, "task_progress_metadata", [], "a row with a video; an image alone cannot be shown yet")
-    video = path_below(root, f"videos/{row.video_source}/{row.video_basename}", place, "video_basename")
+    video = None
+    if row.task_progress_metadata:
+        if row.video_basename is None:
+            raise bad(*place, "video_basename", None, "a file, as there is progress to show")
+        video = path_below(root, f"videos/{row.video_source}/{row.video_basename}", place, "video_basename")
     image = f"images/{row.video_source}/{row.current_observation_basename}"
     return Sample(
         sample_id,
@@ -134,7 +140,4 @@ def _sample(row: Question, sample_id: str, options: Sequence[str], letter: str, 
 
 
 def _oddities(row: Question) -> list[str]:
-    found = row.not_read()
-    found += ["text_ids"] if isinstance(row.sample_id, str) else []
-    found += [] if row.task_progress_metadata else ["empty_progress_metadata"]
-    return found
+    return row.not_read() + odd_id(row.sample_id) + ([] if row.task_progress_metadata else ["empty_progress_metadata"])

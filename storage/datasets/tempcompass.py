@@ -24,7 +24,6 @@ from storage.errors import UserError
 from storage.records import Sample
 
 TASKS = ("multi-choice", "caption_matching", "yes_no", "captioning")
-YES_NO = ["yes", "no"]
 _LABEL = re.compile(r"(?:(?:Caption|Sentence|Option) )?([A-Z1-9])[.:]\s+")
 
 
@@ -45,13 +44,15 @@ def read(questions: Path, video_root: Path, *, on_bad_row: OnBadRow) -> Loaded:
         row, task = checked(Question, values, *place), place.file.stem
         if task == "captioning":
             raise bad(*place, "answer", row.answer, "an answer that a rule can grade; a caption has none")
-        question, labelled, texts = _options(row, place) if task != "yes_no" else (row.question, YES_NO, YES_NO)
+        if task == "yes_no" and row.answer not in ("yes", "no"):
+            raise bad(*place, "answer", row.answer, "yes or no")
+        question, labelled, texts = (row.question, [], []) if task == "yes_no" else _options(row, place)
         sample = Sample(
             f"{task}-{row.video_id}-{row.dimension}-{row.index}",
             path_below(video_root, f"{row.video_id}.mp4", place, "video_id"),
             question,
-            letter_of(row.answer, labelled, place),
-            "multiple_choice",
+            letter_of(row.answer, labelled, place) if labelled else row.answer,
+            "multiple_choice" if labelled else "yes_no",
             tuple(texts),
             split="validation",
             category=row.dimension,

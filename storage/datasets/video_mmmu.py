@@ -21,6 +21,7 @@ from storage.datasets.numbers import is_number
 from storage.datasets.options import option_texts, right_letter
 from storage.datasets.record_files import records
 from storage.datasets.rows import Loaded, OnBadRow, Place, bad, checked
+from storage.errors import UserError
 from storage.records import ProblemType, Sample
 
 DISCIPLINES = {
@@ -61,6 +62,8 @@ def read(
     """The questions of the tracks whose files are given, all of the validation split; `category` is the track."""
     given = {"perception": perception, "comprehension": comprehension, "adaptation": adaptation}
     tracks = {file: track for track, file in given.items() if file is not None}
+    if not tracks:
+        raise UserError(f"video_mmmu: no annotations; give one or more of {', '.join(given)}")
 
     def convert(values: Any, place: Place) -> Converted:
         row, track = checked(Question, values, *place), tracks[place.file]

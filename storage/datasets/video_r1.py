@@ -8,9 +8,9 @@ What a problem type becomes:
     multiple choice          multiple_choice
     numerical, regression    number; a response is right if it is that number. The published reward of a regression
                              counts what is near it too
-    OCR                      short_text; the published reward is one minus the word error rate
+    OCR, free-form           free_text, by F1 of the words. The published rewards are one minus the word error rate, and
+                             ROUGE
     temporal grounding       temporal_grounding; the solution holds {"time": [start, end]}
-    free-form                rejected: no rule says whether a free answer is right
 
 Oddities that are counted, and kept: ids that are text, and rows with `start` and `end`, of which the published
 evaluation shows the whole video too.
@@ -25,7 +25,7 @@ from typing import Any, Literal
 
 from storage.datasets.collect import Converted, collect
 from storage.datasets.data_root import path_below
-from storage.datasets.fields import Id, PublishedRow, Text
+from storage.datasets.fields import Id, PublishedRow, Text, odd_id
 from storage.datasets.numbers import in_digits
 from storage.datasets.options import option_texts, right_letter
 from storage.datasets.record_files import records
@@ -63,28 +63,26 @@ def read(
     def convert(values: Any, place: Place) -> Converted:
         row = checked(Problem, values, *place)
         sample = _graded(row, place, _unanswered(row, video_root, split, place))
-        found = row.not_read()
-        found += ["text_ids"] if isinstance(row.problem_id, str) else []
-        found += ["parts_shown_whole"] if row.start is not None else []
-        return sample, found
+        parts = ["parts_shown_whole"] if row.start is not None else []
+        return sample, row.not_read() + odd_id(row.problem_id) + parts
 
     return collect(records(annotations), convert, on_bad_row)
 
 
 def _unanswered(row: Problem, root: Path, split: str, place: Place) -> Sample:
     """The sample but for what depends on the problem type."""
-    if row.data_type == "image":
-        raise bad(*place, "data_type", row.data_type, "video; an image alone cannot be shown yet")
+    file = path_below(root, row.path, place, "path")
     return Sample(
         str(row.problem_id),
-        path_below(root, row.path, place, "path"),
+        file if row.data_type == "video" else None,
         row.problem,
         "",
-        "short_text",
+        "free_text",
         split=split,
         category=row.original_question_type or None,
         domain=row.domain or _source(row),
         duration_group=row.duration,
+        image_path=file if row.data_type == "image" else None,
     )
 
 
@@ -95,8 +93,6 @@ def _source(row: Problem) -> str | None:
 
 def _graded(row: Problem, place: Place, sample: Sample) -> Sample:
     """`sample` with the problem type that grades it, and the answer in its form."""
-    if row.problem_type == "free-form":
-        raise bad(*place, "problem_type", row.problem_type, "no rule says whether a free answer is right")
     if row.problem_type == "temporal grounding":
         start, end = _span(row, place)
         answer = f"{start:.2f} to {end:.2f}"
@@ -106,9 +102,9 @@ def _graded(row: Problem, place: Place, sample: Sample) -> Sample:
         options = option_texts(row.options or [], place)
         letter = right_letter(answer, options, place, "solution")
         return dataclasses.replace(sample, answer=letter, problem_type="multiple_choice", options=options)
-    if row.problem_type == "OCR":
-        return dataclasses.replace(sample, answer=answer)
-    return dataclasses.replace(sample, answer=in_digits(answer, place, "solution"), problem_type="number")
+    if row.problem_type in ("numerical", "regression"):
+        return dataclasses.replace(sample, answer=in_digits(answer, place, "solution"), problem_type="number")
+    return dataclasses.replace(sample, answer=answer)
 
 
 def _answer(row: Problem, place: Place) -> str:

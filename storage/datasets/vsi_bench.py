@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from storage.datasets.collect import Converted, collect
 from storage.datasets.data_root import path_below
-from storage.datasets.fields import Id, PublishedRow, Text
+from storage.datasets.fields import Id, PublishedRow, Text, odd_id
 from storage.datasets.numbers import in_digits
 from storage.datasets.options import option_texts, right_letter
 from storage.datasets.record_files import records
@@ -63,7 +63,7 @@ def read(annotations: Path, video_root: Path, *, on_bad_row: OnBadRow) -> Loaded
             category=row.question_type,
             domain=row.dataset,
         )
-        return sample, row.not_read() + (["text_ids"] if isinstance(row.id, str) else [])
+        return sample, row.not_read() + odd_id(row.id)
 
     return collect(records(annotations), convert, on_bad_row)
 

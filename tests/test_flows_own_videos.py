@@ -27,7 +27,9 @@ def test_all_stages_are_done_on_the_real_clips(finished):
     assert [(row["split"], row["n"]) for row in asked] == [("train", 10), ("validation", 3)]
     stages = ask(finished, "select distinct stage, round_index from stages where current")
     assert len(stages) == 2 * 7 + 2
-    shown = ask(finished, "select distinct video_path, video_num_frames from rollouts where pass = 'original' order by 1")
+    shown = ask(
+        finished, "select distinct video_path, video_num_frames from rollouts where pass = 'original' order by 1"
+    )
     assert [tuple(row.values()) for row in shown] == [
         (str(clips() / "bigbuckbunny.mp4"), 132),
         (str(clips() / "bikes.mp4"), 250),

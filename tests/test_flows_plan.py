@@ -139,7 +139,9 @@ def test_an_absolute_reference_augments_in_the_first_round_and_a_share_bounds_it
             "augment": small_config.augment.model_copy(update={"max_share": 0.25}),
         }
     )
-    assert stage_amounts(config, plan.size, "augment", 0, plan.num_validation).traces == 2 * 2  # 2 of 10 samples, 2 traces each
+    assert (
+        stage_amounts(config, plan.size, "augment", 0, plan.num_validation).traces == 2 * 2
+    )  # 2 of 10 samples, 2 traces each
     assert stage_amounts(config, plan.size, "rollout_augmented", 0, plan.num_validation).augmented == 2 * 2 * 4
 
 

@@ -103,7 +103,7 @@ def _sample(row: Record, root: Path, file: Path, line: int) -> Sample:
         options=tuple(row.options),
         spans=tuple((start, end) for start, end in row.spans),
         split=row.split,
-        image_path=None if row.image is None else video_below(root, row.image, file, line, "image"),
+        image_path=None if row.image is None else video_below(root, row.image, file, line, "image", "an image"),
     )
 
 

@@ -91,13 +91,15 @@ def json_line(data: bytes, file: Path, line: int) -> Any:
         raise bad(file, line, "the row", data.decode(errors="replace").strip(), f"JSON on one line: {error}") from error
 
 
-def video_below(root: Path, relative: str, file: Path, line: int | str, name: str = "video") -> str:
-    """The absolute path of the video (or image) in field `name`, links followed; BadRow if it leaves the data root."""
+def video_below(
+    root: Path, relative: str, file: Path, line: int | str, name: str = "video", what: str = "a video"
+) -> str:
+    """The absolute path of a video, links followed; BadRow if it would leave the data root."""
     try:
         path = (root.absolute() / relative).resolve()
         inside = path.is_relative_to(root.resolve())
     except (OSError, ValueError, RuntimeError):  # no path at all: a zero byte, links in a circle
         inside = False
     if not inside:
-        raise bad(file, line, name, relative, f"a {name} is below the data root")
+        raise bad(file, line, name, relative, f"{what} is below the data root")
     return str(path)

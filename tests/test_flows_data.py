@@ -15,7 +15,9 @@ from flows.session import open_session
 from storage.datasets import ADAPTERS
 from storage.errors import UserError
 from storage.files import Files
+from storage.layout import rejected_table
 from storage.query import query
+from storage.verify import verify
 
 TRAIN, VALIDATION = questions()[:10], questions()[10:]
 
@@ -157,3 +159,8 @@ def test_rejected_rows_are_a_table_beside_the_samples_and_no_part_of_the_identit
         (str(tmp_path / "own.jsonl"), "2", "the row"),
     ]
     assert (rows[0]["value"], rows[0]["rule"]) == ('"Z"', "the letter of an option, A to D")
+    assert verify(runs[1].files, lambda what, done, total: None).damages == []
+    table = tmp_path / "bad" / rejected_table(runs[1].identity.data)
+    table.write_bytes(table.read_bytes()[:-1])
+    (damage,) = verify(runs[1].files, lambda what, done, total: None).damages
+    assert (damage.problem, damage.remedy[:9]) == ("not a table of rejected rows (ArrowInvalid)", "remove it")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import inf
 
 from flows.data import Data
 from storage.errors import VideoError
+from storage.parallel import in_threads
 from storage.progress import Progress
 from storage.records import Sample
 from storage.video import read_video
@@ -46,8 +46,8 @@ def check_videos(data: Data, progress: Progress) -> Checked:
     """Opens every video of `data` once, in parallel, and compares the samples' spans with its length."""
     videos = list(dict.fromkeys(sample.video_path for sample in data.samples))
     seconds, broken = dict[str, float](), list[str]()
-    with ThreadPoolExecutor() as pool:
-        for done, (video, found) in enumerate(zip(videos, pool.map(_open, videos), strict=True), 1):
+    with in_threads(_open, videos) as opened:
+        for done, (video, found) in enumerate(zip(videos, opened, strict=True), 1):
             if isinstance(found, VideoError):
                 broken.append(str(found))
             else:

@@ -4,6 +4,8 @@ run.json                                  what the run is: data, initial policy,
 settings/00000.json                       the resolved settings, one file a change; the highest counts
 lock                                      held by the one process that writes
 empty/<table>.parquet                     no rows: the columns of a table that has no shard yet
+samples/<data>.parquet                    every sample, with its video's digest
+samples/<data>-rejected.parquet           the annotation rows that became none, if there are any
 videos/<sha256>.avi                       altered videos, named by their content
 views.sql                                 the tables a user queries, for any DuckDB shell (derived, replaceable)
 report.html                               the report (derived, replaceable)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from storage import layout, schema, shards
 from storage.digest import sha256_file, sha256_value
 from storage.errors import DamagedRun
 from storage.files import Files
+from storage.parallel import in_threads
 from storage.records import Rejected, Sample
 
 
@@ -46,8 +46,8 @@ def write_samples(
         return
     videos = list(dict.fromkeys(sample.video_path for sample in samples))
     found: dict[str, str | None] = {}
-    with ThreadPoolExecutor() as pool:
-        for video, sha256 in zip(videos, pool.map(_hashed, videos), strict=True):
+    with in_threads(_hashed, videos) as hashed:
+        for video, sha256 in zip(videos, hashed, strict=True):
             found[video] = sha256
             progress("hash videos", len(found), len(videos))
     rows = [

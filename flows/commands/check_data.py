@@ -40,7 +40,7 @@ def check_data(
     check_enough(data, settings)
     if files:
         _write(files, found, console)
-    typer.echo("nothing is wrong")
+    typer.echo("nothing else is wrong" if data.rejected else "nothing is wrong")
 
 
 def _print(found: Checked, settings: RunConfig, console: Console) -> None:

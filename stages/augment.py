@@ -1,6 +1,6 @@
 """Stage `augment`: hints for hard samples; strength grows with |delta_R| (METHOD.md section 5).
 
-What changes the video is in `stages/alterations.py`. Hints are cut from the best of several trajectories sampled from
+What changes the pixels is in `stages/alterations.py`. Hints are cut from the best of several trajectories sampled from
 the prompt that holds the ground truth, and leave the engine's context room for a response. Where nothing usable comes
 out, the row has kind `none` and the reason.
 """
@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from stages.config import AugmentConfig, RolloutConfig
-from stages.context import num_text_tokens, num_video_tokens
+from stages.context import num_text_tokens, num_vision_tokens
 from stages.engine import Sampling
 from stages.hint import Hint, best_trace, earns, make_hint, reasoning, usable
 from stages.prompts import question_text, render
@@ -22,7 +22,7 @@ from stages.rollout import Scene, as_in_the_data, ask
 from storage.digest import derive_seed
 from storage.records import Alteration, Augmentation, Difficulty, Dropped, HintTrace, Sample
 
-STAGE_VERSION = 2
+STAGE_VERSION = 3
 
 
 def add_hints(
@@ -50,7 +50,7 @@ def add_hints(
         sample, difficulty = by_id[query.sample.sample_id]
         responses = [completion.text for completion in generation.completions]
         rewards = [grade(response, sample, scene.rewards) for response in responses]
-        room = max_model_len - rollout.max_new_tokens - num_video_tokens(request, generation, scene.processor)
+        room = max_model_len - rollout.max_new_tokens - num_vision_tokens(request, generation, scene.processor)
         traces = [reasoning(response) for response in responses]
         best = best_trace(rewards, traces)
         hint = Hint("", 0.0, "no_correct_trace")
@@ -78,8 +78,9 @@ def has_control(sample: Sample, config: AugmentConfig, scene: Scene) -> bool:
 
 
 def _fits(sample: Sample, room: int, processor: Any, hint: str) -> bool:
-    """Whether the prompt of `sample` with `hint` has at most `room` tokens, its video aside."""
-    return num_text_tokens(render(processor, question_text(sample, hint=hint)), processor) <= room
+    """Whether the prompt of `sample` with `hint` has at most `room` tokens, those of what it shows aside."""
+    prompt = render(processor, question_text(sample, hint=hint), sample.media.modalities)
+    return num_text_tokens(prompt, processor) <= room
 
 
 def augmentation(sample: Sample, difficulty: Difficulty, scene: Scene, **found: Any) -> Augmentation:
@@ -93,8 +94,7 @@ def augmentation(sample: Sample, difficulty: Difficulty, scene: Scene, **found: 
         reason="",
         alteration=Alteration(),
         realised_sigma=None,
-        video_path=sample.video_path,
-        video_sha256=sample.video_sha256 or "",
+        media=sample.media,
         hint="",
         hint_fraction=None,
         hint_leaked=False,

@@ -4,7 +4,7 @@ run.json                                  what the run is: data, initial policy,
 settings/00000.json                       the resolved settings, one file a change; the highest counts
 lock                                      held by the one process that writes
 empty/<table>.parquet                     no rows: the columns of a table that has no shard yet
-videos/<sha256>.avi                       altered videos, named by their content
+videos/<sha256>.avi, .png                 altered videos and images, named by their content
 views.sql                                 the tables a user queries, for any DuckDB shell (derived, replaceable)
 report.html                               the report (derived, replaceable)
 progress.json                             what the process at work does now, for `watch` (derived, replaceable)
@@ -68,3 +68,8 @@ def samples_table(data_digest: str) -> str:
 def video_file(sha256: str) -> str:
     """The path of an altered video."""
     return f"{VIDEOS}/{sha256}.avi"
+
+
+def image_file(sha256: str) -> str:
+    """The path of an altered image."""
+    return f"{VIDEOS}/{sha256}.png"

@@ -1,7 +1,7 @@
-"""The sample table of a run: every sample with its video's digest, written once when the run begins.
+"""The sample table of a run: every sample with the digests of what it shows, written once when the run begins.
 
 The digest of the annotations is part of the run's identity, so a changed data set is noticed; the digest of each video
-is checked whenever a stage reads it.
+and image is checked whenever it is read.
 """
 
 from __future__ import annotations
@@ -14,16 +14,28 @@ from pathlib import Path
 
 from storage import layout, schema, shards
 from storage.digest import sha256_file, sha256_value
-from storage.errors import DamagedRun
+from storage.errors import DamagedRun, UserError
 from storage.files import Files
 from storage.records import Sample
 
 
 def data_digest(samples: Sequence[Sample], root: Path) -> str:
-    """Digest of all annotations; videos count by their path relative to the data's `root`, wherever that is."""
+    """Digest of all annotations; files count by their path relative to the data's `root`, wherever that is."""
+
+    def below(path: str | None) -> str | None:
+        return None if path is None else os.path.relpath(path, root)
+
     rows = [
-        dataclasses.asdict(dataclasses.replace(s, video_path=os.path.relpath(s.video_path, root), video_sha256=None))
-        for s in samples
+        dataclasses.asdict(
+            dataclasses.replace(
+                sample,
+                video_path=below(sample.video_path),
+                video_sha256=None,
+                image_path=below(sample.image_path),
+                image_sha256=None,
+            )
+        )
+        for sample in samples
     ]
     return sha256_value(sorted(rows, key=lambda row: str(row["sample_id"])))
 
@@ -31,18 +43,19 @@ def data_digest(samples: Sequence[Sample], root: Path) -> str:
 def write_samples(
     files: Files, digest: str, samples: Sequence[Sample], progress: Callable[[str, int, int], None]
 ) -> None:
-    """Hashes every video and writes the sample table, unless it is there. An unreadable video has no digest.
+    """Hashes every video and image and writes the sample table, unless it is there. An unreadable file has no digest.
 
-    Paths inside the run are stored relative to it.
+    Paths inside the run are stored relative to it. Raises UserError for a sample that shows nothing.
     """
     if files.exists(layout.samples_table(digest)):
         return
+    for sample in samples:
+        if sample.video_path is None and sample.image_path is None:
+            raise UserError(f"sample {sample.sample_id}: has neither a video nor an image; give it one, or take it out")
     rows = []
     with ThreadPoolExecutor() as pool:
-        hashed = pool.map(lambda sample: _hashed(sample.video_path), samples)
-        for i, (sample, sha256) in enumerate(zip(samples, hashed, strict=True)):
-            path = stored_path(files, sample.video_path)
-            rows.append(dataclasses.replace(sample, video_path=path, video_sha256=sha256))
+        for i, row in enumerate(pool.map(lambda sample: _stored(files, sample), samples)):
+            rows.append(row)
             progress("hash videos", i + 1, len(samples))
     files.create(layout.samples_table(digest), shards.parquet_bytes("samples", rows))
 
@@ -70,8 +83,19 @@ def local_path(files: Files, path: str) -> Path:
     return Path(path) if Path(path).is_absolute() else files.local(path)
 
 
-def _hashed(path: str) -> str | None:
+def _stored(files: Files, sample: Sample) -> Sample:
+    """The sample as its table holds it."""
+    return dataclasses.replace(
+        sample,
+        video_path=None if sample.video_path is None else stored_path(files, sample.video_path),
+        video_sha256=_hashed(sample.video_path),
+        image_path=None if sample.image_path is None else stored_path(files, sample.image_path),
+        image_sha256=_hashed(sample.image_path),
+    )
+
+
+def _hashed(path: str | None) -> str | None:
     try:
-        return sha256_file(path)
+        return None if path is None else sha256_file(path)
     except OSError:
         return None

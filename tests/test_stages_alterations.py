@@ -1,6 +1,7 @@
 """What is done to a sample's video: decided here, recorded, and the same bytes whether kept as a file or as a seed."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,11 @@ from stages.alterations import cue, frames_inside, frames_to_mask, make_harder
 from stages.config import AugmentConfig
 from stages.deterministic_engine import DeterministicEngine
 from stages.rollout import Scene
-from storage.altered import store_video
+from storage.altered import store_altered
 from storage.datasets import shapes
 from storage.digest import sha256_file
 from storage.files import Files
-from storage.frames import read_frames
+from storage.frames import read_shown
 from storage.mark import mark_frames
 from storage.mask import mask_frames
 from storage.noise import add_noise
@@ -55,7 +56,7 @@ def altered(world, kind, storage="video", level=0.8, **changes):
     sample = replace(sample, **changes)
     config = AugmentConfig(storage=storage, **ALTERATIONS[kind])
     work = make_harder if kind in ("noise", "mask") else cue
-    return work(sample, level_of(sample, level), config, scene, lambda frames, fps: store_video(files, frames, fps))
+    return work(sample, level_of(sample, level), config, scene, partial(store_altered, files))
 
 
 def clean(world):
@@ -64,9 +65,9 @@ def clean(world):
 
 
 def shown(world, row):
-    """The frames that the row alone leads to."""
+    """The video that the row alone leads to."""
     video = world[0].video
-    return read_frames(world[0].locate(row.video_path), video.num_frames, video.max_pixels, row.alteration)
+    return read_shown(row.media, world[0].locate, video.num_frames, video.max_pixels, row.alteration).video
 
 
 @pytest.mark.parametrize("kind", ALTERATIONS)
@@ -86,12 +87,12 @@ def test_frames_are_the_same_bytes_from_a_file_and_from_a_seed(world, kind):
 def test_a_seed_writes_no_file_and_names_the_original(world, kind):
     _, files, sample = world
     seed = altered(world, kind, "seed")
-    assert (seed.video_path, seed.video_sha256) == (sample.video_path, sample.video_sha256)
+    assert seed.media == sample.media
     assert seed.alteration.altered_on_read
     assert not files.walk("videos")
     file = altered(world, kind, "video")
-    assert list(files.walk("videos")) == [file.video_path]
-    assert file.video_sha256 == sha256_file(files.local(file.video_path))
+    assert list(files.walk("videos")) == [file.media.video_path]
+    assert file.media.video_sha256 == sha256_file(files.local(file.media.video_path))
     assert not file.alteration.altered_on_read
 
 
@@ -185,7 +186,7 @@ def test_chance_depends_on_seed_round_and_sample_alone(world, kind):
         altered((replace(scene, seed=3), files, sample), kind, level=1.0),
         altered(world, kind, level=1.0, sample_id="another"),
     ]
-    assert len({first.video_sha256, *(row.video_sha256 for row in others)}) == 4
+    assert len({first.media, *(row.media for row in others)}) == 4
 
 
 @pytest.mark.parametrize("kind", ALTERATIONS)

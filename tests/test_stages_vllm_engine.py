@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerBase, ProcessorMixin
 
 from flows.config import load_config
 from stages.engine import EngineError, Policy
-from stages.rollout import Query, Scene, roll_out
+from stages.rollout import Scene, as_in_the_data, roll_out
 from stages.vllm_engine import VllmEngine
 from storage.datasets import shapes
 from storage.probe import PROBE_FILE
@@ -76,7 +76,7 @@ def scene(config, engine, processor, policy):
 
 
 def rolled_out(config, engine, processor, policy, samples):
-    queries = [Query(s, "original", i, s.video_path, None) for i, s in enumerate(samples)]
+    queries = [as_in_the_data(s, "original", i) for i, s in enumerate(samples)]
     rollouts, dropped = roll_out(queries, config.rollout, scene(config, engine, processor, policy))
     assert not dropped
     return rollouts

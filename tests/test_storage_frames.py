@@ -8,12 +8,12 @@ import av
 import numpy as np
 import pytest
 
-from storage.frames import alter, read_frames
+from storage.frames import Shown, alter, read_shown
 from storage.mark import mark_frames
 from storage.mask import mask_frames
 from storage.noise import add_noise
-from storage.records import Alteration
-from storage.video import read_video, write_video
+from storage.records import Alteration, Media
+from storage.video import Video, read_video, write_video
 
 NUM_FRAMES, MAX_PIXELS = 8, 2000
 EVERY = np.arange(1, dtype=np.int64)
@@ -83,6 +83,11 @@ def rotated(folder):
     return turned(encoded(folder / "x.mp4", "libx264", "yuv420p", ramp()), 90)
 
 
+def shown(path, alteration):
+    """The video at `path` as a model is shown it."""
+    return read_shown(Media(str(path)), Path, NUM_FRAMES, MAX_PIXELS, alteration).video
+
+
 ODD = [one_colour, one_frame, grey, transparent, odd_sides, odd_rate, rotated]
 
 
@@ -92,7 +97,7 @@ def test_an_odd_video_is_altered_to_the_same_bytes_from_file_and_seed(tmp_path, 
     source = make(tmp_path)
     clean = read_video(source, NUM_FRAMES, MAX_PIXELS)
     assert clean.frames.flags.c_contiguous
-    write_video(tmp_path / "altered.avi", alter(clean.frames, alteration), 4.0, "ffv1")
+    write_video(tmp_path / "altered.avi", alter(Shown(clean), alteration).video.frames, 4.0, "ffv1")
     on_read = Alteration(
         alteration.noise_sigma,
         alteration.noise_seed,
@@ -100,8 +105,7 @@ def test_an_odd_video_is_altered_to_the_same_bytes_from_file_and_seed(tmp_path, 
         alteration.marked_frames,
         altered_on_read=True,
     )
-    from_file = read_frames(tmp_path / "altered.avi", NUM_FRAMES, MAX_PIXELS, alteration)
-    from_seed = read_frames(source, NUM_FRAMES, MAX_PIXELS, on_read)
+    from_file, from_seed = shown(tmp_path / "altered.avi", alteration), shown(source, on_read)
     assert from_file.frames.tobytes() == from_seed.frames.tobytes()
     assert from_file.frames.shape == from_seed.frames.shape == clean.frames.shape
     assert not np.array_equal(from_seed.frames, clean.frames)
@@ -121,7 +125,7 @@ def test_odd_sides_stay_odd(tmp_path):
 
 
 def test_one_frame_is_one_frame(tmp_path):
-    video = read_frames(one_frame(tmp_path), NUM_FRAMES, MAX_PIXELS, Alteration())
+    video = shown(one_frame(tmp_path), Alteration())
     assert (video.indices.tolist(), video.num_file_frames, video.times.tolist()) == ([0], 1, [0.0])
 
 
@@ -153,10 +157,11 @@ def test_several_alterations_are_noise_then_black_then_borders():
     both = Alteration(20.0, 5, masked_frames=np.array([1, 2]), marked_frames=np.array([2, 3]))
     noisy = add_noise(frames, 20.0, 5)
     expected = mark_frames(mask_frames(noisy, np.array([1, 2])), np.array([2, 3]))
-    assert np.array_equal(alter(frames, both), expected)
+    video = Video(frames, np.arange(6) / 4, np.arange(6), 6, 4.0)
+    assert np.array_equal(alter(Shown(video), both).video.frames, expected)
     assert np.array_equal(frames, ramp())
 
 
 def test_a_file_that_holds_the_altered_frames_is_not_altered_again(tmp_path):
     write_video(tmp_path / "x.avi", ramp(), 4.0, "ffv1")
-    assert np.array_equal(read_frames(tmp_path / "x.avi", NUM_FRAMES, MAX_PIXELS, NOISE).frames, ramp())
+    assert np.array_equal(shown(tmp_path / "x.avi", NOISE).frames, ramp())

@@ -57,8 +57,9 @@ def test_the_digest_depends_on_every_annotation() -> None:
         {"category": "counting"},
         {"domain": "cooking"},
         {"duration_group": "60"},
+        {"image_path": "/data/images/1.png"},
     ]
-    assert {name for change in changes for name in change} | {"video_sha256"} == {
+    assert {name for change in changes for name in change} | {"video_sha256", "image_sha256"} == {
         field.name for field in dataclasses.fields(Sample)
     }
     changed = [[dataclasses.replace(plain, **change)] for change in changes]  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 """What the trainer encodes is what the engine was shown: altered frames from a file or from a seed, never the clean."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from stages.config import AugmentConfig
 from stages.deterministic_engine import DeterministicEngine
 from stages.engine import Policy
 from stages.rollout import Query, Scene, roll_out
-from storage.altered import store_video
+from storage.altered import store_altered
 from storage.datasets import shapes
 from storage.files import Files
 from storage.records import Alteration, Difficulty
@@ -37,10 +38,10 @@ def world(checkpoint, tmp_path_factory):
     return load_policy(checkpoint, trainable=False), scene, files, config.rollout, sample
 
 
-def encoded(world, alteration, path):
+def encoded(world, alteration, media):
     """The group that the trainer makes of what the engine answered, and one of its rollouts."""
     model, scene, _, config, sample = world
-    rollouts, dropped = roll_out([Query(sample, "augmented", 0, path, None, alteration=alteration)], config, scene)
+    rollouts, dropped = roll_out([Query(sample, "augmented", 0, media, alteration=alteration)], config, scene)
     assert not dropped
     return encode_group(rollouts, model, scene.processor, scene.locate, torch.device("cpu")), rollouts[0]
 
@@ -53,22 +54,23 @@ def test_features_are_the_same_from_file_and_seed_and_not_those_of_the_clean_vid
     for storage in ("video", "seed"):
         difficulty = Difficulty("run", 1, 0, sample.sample_id, 0.5, 0.5, 9, 0.3, "easy", 0.8)
         config = AugmentConfig(storage=storage, **ALTERATIONS[kind])
-        row = work(sample, difficulty, config, scene, lambda frames, fps: store_video(files, frames, fps))
-        groups[storage] = encoded(world, row.alteration, row.video_path)
+        row = work(sample, difficulty, config, scene, partial(store_altered, files))
+        groups[storage] = encoded(world, row.alteration, row.media)
     (file, first), (seed, second) = groups.values()
-    clean, _ = encoded(world, Alteration(), sample.video_path)
+    clean, _ = encoded(world, Alteration(), sample.media)
+    file, seed, clean = (group.visions["video"] for group in (file, seed, clean))
     assert torch.equal(file.features, seed.features)
-    assert file.second_per_grid == seed.second_per_grid == clean.second_per_grid
+    assert file.grid.second_per_step == seed.grid.second_per_step == clean.grid.second_per_step
     assert file.features.shape == clean.features.shape
     assert not torch.equal(file.features, clean.features)
     assert first.prompt == second.prompt
     assert np.array_equal(first.prompt_token_ids, second.prompt_token_ids)
-    assert Path(second.video_path) == Path(sample.video_path) != Path(first.video_path)
+    assert Path(second.media.video_path) == Path(sample.video_path) != Path(first.media.video_path)
 
 
 def group_of(prompt, *responses):
     rows = [rollout_with(prompt_token_ids=np.zeros(prompt), response_token_ids=np.zeros(n)) for n in responses]
-    return Group(rows, torch.zeros(0), torch.zeros(1, 3), 1.0)
+    return Group(rows, {})
 
 
 def test_a_groups_tokens_are_its_prompt_once_and_its_padded_responses():

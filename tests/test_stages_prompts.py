@@ -1,7 +1,7 @@
 import pytest
 
-from stages.prompts import HINTS, INSTRUCTIONS, question_text
-from storage.records import Sample
+from stages.prompts import HINTS, INSTRUCTIONS, question_text, render
+from storage.records import Media, Sample
 from trainer.policy import load_processor
 
 CHOICE = Sample("s", "v.mp4", "Which first?", "B", "multiple_choice", options=("red", "blue"))
@@ -26,11 +26,25 @@ def test_only_the_guided_prompt_holds_the_answer():
 
 
 def test_a_rendered_prompt_has_one_placeholder_and_ends_where_the_response_begins(checkpoint):
-    from stages.prompts import render
-
     prompt = render(load_processor(checkpoint), question_text(WORD))
     assert prompt.count("<|video_pad|>") == 1
     assert prompt.endswith("<|im_start|>assistant\n")
+
+
+@pytest.mark.parametrize(
+    ("media", "placeholders"),
+    [
+        (Media("v.mp4"), "<|vision_start|><|video_pad|><|vision_end|>"),
+        (Media(image_path="i.png"), "<|vision_start|><|image_pad|><|vision_end|>"),
+        (
+            Media("v.mp4", image_path="i.png"),
+            "<|vision_start|><|video_pad|><|vision_end|><|vision_start|><|image_pad|><|vision_end|>",
+        ),
+    ],
+)
+def test_a_video_comes_first_then_the_image_then_the_text(checkpoint, media, placeholders):
+    prompt = render(load_processor(checkpoint), "What?", media.modalities)
+    assert prompt == f"<|im_start|>user\n{placeholders}What?<|im_end|>\n<|im_start|>assistant\n"
 
 
 @pytest.mark.parametrize("problem_type", INSTRUCTIONS)

@@ -1,6 +1,7 @@
 """Frames as a model is shown them, from every odd kind of video: upright, RGB, and the same from file and seed."""
 
 import struct
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,12 +9,17 @@ import av
 import numpy as np
 import pytest
 
+from storage import layout
+from storage.altered import store_altered
+from storage.digest import sha256_file
+from storage.files import Files
 from storage.frames import Shown, alter, read_shown
+from storage.image import ImageError, png_bytes
 from storage.mark import mark_frames
 from storage.mask import mask_frames
 from storage.noise import add_noise
 from storage.records import Alteration, Media
-from storage.video import Video, read_video, write_video
+from storage.video import Video, VideoError, read_video, write_video
 
 NUM_FRAMES, MAX_PIXELS = 8, 2000
 EVERY = np.arange(1, dtype=np.int64)
@@ -160,6 +166,67 @@ def test_several_alterations_are_noise_then_black_then_borders():
     video = Video(frames, np.arange(6) / 4, np.arange(6), 6, 4.0)
     assert np.array_equal(alter(Shown(video), both).video.frames, expected)
     assert np.array_equal(frames, ramp())
+
+
+def pictured(folder, media, alteration=Alteration()):  # noqa: B008 - frozen
+    """What a model is shown of files in a folder."""
+    return read_shown(media, folder.joinpath, NUM_FRAMES, MAX_PIXELS, alteration)
+
+
+@pytest.fixture
+def both(tmp_path):
+    """A folder with a video and an image, and the record of both."""
+    write_video(tmp_path / "x.avi", ramp(), 4.0, "ffv1")
+    (tmp_path / "x.png").write_bytes(png_bytes(ramp(1)[0]))
+    return tmp_path, Media("x.avi", sha256_file(tmp_path / "x.avi"), "x.png", sha256_file(tmp_path / "x.png"))
+
+
+def test_a_video_an_image_or_both_are_shown(both):
+    folder, media = both
+    shown = pictured(folder, media)
+    assert np.array_equal(shown.video.frames, ramp())
+    assert np.array_equal(shown.image, ramp(1)[0])
+    assert np.array_equal(shown.pixels[0, 0], np.concatenate([ramp(), ramp(1)]).reshape(-1, 3))
+    alone = pictured(folder, Media(image_path="x.png"))
+    assert alone.video is None
+    assert np.array_equal(alone.pixels[0, 0], ramp(1).reshape(-1, 3))
+    assert pictured(folder, Media("x.avi")).image is None
+
+
+def test_an_image_has_noise_of_its_own_and_neither_black_nor_border(both):
+    folder, media = both
+    everything = Alteration(30.0, 3, masked_frames=EVERY, marked_frames=EVERY, altered_on_read=True)
+    shown, other = pictured(folder, media, everything), pictured(folder, media, replace(everything, noise_seed=4))
+    difference = shown.image.astype(float) - ramp(1)[0]
+    assert 20 < difference.std() < 40
+    assert not np.array_equal(shown.image, other.image)
+    first = add_noise(ramp(1), 30.0, 3)[0]
+    assert abs(np.corrcoef(difference.ravel(), (first.astype(float) - ramp(1)[0]).ravel())[0, 1]) < 0.1
+    dark = replace(everything, noise_sigma=None)
+    assert np.array_equal(pictured(folder, media, dark).image, ramp(1)[0])
+
+
+def test_a_stored_image_shows_the_noise_that_a_seed_draws(both):
+    folder, media = both
+    noise = replace(NOISE, altered_on_read=True)
+    from_seed = pictured(folder, media, noise)
+    files = Files(folder)
+    stored = store_altered(files, media, alter(pictured(folder, media), NOISE), NOISE)
+    from_file = pictured(folder, stored, NOISE)
+    assert from_file.pixels.tobytes() == from_seed.pixels.tobytes()
+    assert stored.image_path == layout.image_file(stored.image_sha256)
+    assert sorted(files.walk("videos")) == sorted([stored.video_path, stored.image_path])
+    marked = store_altered(files, media, alter(pictured(folder, media), MARK), MARK)
+    assert (marked.image_path, marked.image_sha256) == (media.image_path, media.image_sha256)
+    assert marked.video_path not in (media.video_path, stored.video_path)
+
+
+@pytest.mark.parametrize(("kind", "error"), [("video", VideoError), ("image", ImageError)])
+def test_bytes_that_changed_are_refused(both, kind, error):
+    folder, media = both
+    changed = replace(media, **{f"{kind}_sha256": "0" * 64})
+    with pytest.raises(error, match="its bytes changed since the run began"):
+        pictured(folder, changed)
 
 
 def test_a_file_that_holds_the_altered_frames_is_not_altered_again(tmp_path):

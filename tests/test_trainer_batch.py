@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import ALTERATIONS, rollout_with
+from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration, Qwen2VLProcessor
 
 from flows.config import load_config
 from stages.alterations import cue, make_harder
@@ -18,9 +19,10 @@ from stages.rollout import Query, Scene, roll_out
 from storage.altered import store_altered
 from storage.datasets import shapes
 from storage.files import Files
-from storage.records import Alteration, Difficulty
+from storage.image import png_bytes
+from storage.records import Alteration, Difficulty, Media
 from storage.samples import local_path
-from trainer.batch import Group, encode_group, forward_passes
+from trainer.batch import Group, ParityError, encode_group, forward_passes
 from trainer.policy import load_policy, load_processor
 
 
@@ -66,6 +68,82 @@ def test_features_are_the_same_from_file_and_seed_and_not_those_of_the_clean_vid
     assert first.prompt == second.prompt
     assert np.array_equal(first.prompt_token_ids, second.prompt_token_ids)
     assert Path(second.media.video_path) == Path(sample.video_path) != Path(first.media.video_path)
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory):
+    """The path of an image that is reduced to the pixel limit; higher than wide, as the videos are not."""
+    pixels = np.random.default_rng(0).integers(0, 256, (200, 120, 3), dtype=np.uint8)
+    path = tmp_path_factory.mktemp("image") / "x.png"
+    path.write_bytes(png_bytes(pixels))
+    return str(path)
+
+
+def test_an_image_is_encoded_once_beside_the_video_and_alone(world, image):
+    model, _, _, _, sample = world
+    video_alone, _ = encoded(world, Alteration(), sample.media)
+    both, rollout = encoded(world, Alteration(), replace(sample.media, image_path=image))
+    image_alone, other = encoded(world, Alteration(), Media(image_path=image))
+    assert list(both.visions) == ["video", "image"]
+    assert list(image_alone.visions) == ["image"]
+    assert torch.equal(both.visions["video"].features, video_alone.visions["video"].features)
+    assert torch.equal(both.visions["image"].features, image_alone.visions["image"].features)
+    counts = {
+        name: int((rollout.prompt_token_ids == getattr(model.config, f"{name}_token_id")).sum())
+        for name in both.visions
+    }
+    assert counts == {name: len(vision.features) for name, vision in both.visions.items()}
+    _, height, width = (both.visions["image"].grid.thw // 2).tolist()
+    assert (height, width) == (5, 3)  # 200 x 120 is reduced to 144 x 86, at most 112 x 112 pixels, then to 140 x 84
+    assert (len(other.frame_indices), other.video_fps, other.video_num_frames) == (0, None, None)
+    assert (other.media, len(rollout.frame_indices)) == (Media(image_path=image), 5)
+
+
+def test_noise_on_an_image_shows_in_its_features_from_file_and_seed(world, image):
+    _, scene, files, _, sample = world
+    groups = []
+    for storage in ("video", "seed"):
+        difficulty = Difficulty("run", 1, 0, sample.sample_id, 0.5, 0.5, 9, 0.3, "easy", 0.8)
+        pictured = replace(sample, image_path=image)
+        row = make_harder(pictured, difficulty, AugmentConfig(storage=storage), scene, partial(store_altered, files))
+        groups.append(encoded(world, row.alteration, row.media)[0])
+    file, seed = (group.visions["image"].features for group in groups)
+    clean = encoded(world, Alteration(), Media(image_path=image))[0].visions["image"].features
+    assert torch.equal(file, seed)
+    assert not torch.equal(file, clean)
+
+
+@pytest.mark.parametrize("shown", ["video", "image"])
+def test_features_without_placeholders_are_refused(world, image, shown):
+    """A prompt and its tokens that lack what the record names."""
+    model, scene, _, config, sample = world
+    media = {"video": sample.media, "image": Media(image_path=image)}
+    (row, *_), _ = roll_out([Query(sample, "original", 0, media[shown])], config, scene)
+    text = row.prompt.replace(f"<|{shown}_pad|>", "a video")
+    tokens = np.array(scene.processor.tokenizer(text)["input_ids"])
+    wrong = replace(row, prompt=text, prompt_token_ids=tokens)
+    with pytest.raises((ParityError, ValueError), match=shown):
+        encode_group([wrong], model, scene.processor, scene.locate, torch.device("cpu"))
+
+
+def test_qwen2_vl_encodes_video_and_image(world, image):
+    """Its own processor, which gives no seconds, and its own encoder."""
+    _, scene, _, config, sample = world
+    tiny = scene.processor
+    own = Qwen2VLProcessor(tiny.image_processor, tiny.tokenizer, tiny.video_processor, tiny.chat_template)
+    known = tiny.tokenizer.get_vocab()
+    model = Qwen2VLForConditionalGeneration(
+        Qwen2VLConfig(
+            text_config={"vocab_size": len(known), "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2},
+            vision_config={"depth": 1, "embed_dim": 32, "num_heads": 2, "hidden_size": 32},
+            video_token_id=known["<|video_pad|>"],
+            image_token_id=known["<|image_pad|>"],
+        )
+    )
+    query = Query(sample, "original", 0, replace(sample.media, image_path=image))
+    rows, _ = roll_out([query], config, replace(scene, processor=own))
+    group = encode_group(rows, model, own, scene.locate, torch.device("cpu"))
+    assert {name: vision.grid.second_per_step for name, vision in group.visions.items()} == {"video": 1, "image": 1}
 
 
 def group_of(prompt, *responses):

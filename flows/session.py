@@ -54,16 +54,16 @@ class Session:
         if not files.exists(layout.samples_table(identity.data)):
             with StageProgress(console, "data") as progress:
                 write_samples(files, identity.data, data.samples, progress)
-        self._videos = {sample.sample_id: stored_path(files, sample.video_path) for sample in data.samples}
+        self._places = {sample.sample_id: _stored_paths(files, sample) for sample in data.samples}
         self.note = Note(self.run.files)
         self._held: Policy | None = None
         self._checked: set[str] = set()
 
     @cached_property
     def samples(self) -> dict[str, Sample]:
-        """Every sample of the data set by its id, with its video where that lies today."""
+        """Every sample of the data set by its id, with its files where they lie today."""
         found = read_samples(self.run.files, self.run.identity.data)
-        return {s.sample_id: dataclasses.replace(s, video_path=self._videos[s.sample_id]) for s in found}
+        return {s.sample_id: dataclasses.replace(s, **self._places[s.sample_id]) for s in found}
 
     def split(self, name: str) -> list[Sample]:
         """The samples of one split, in the data set's order."""
@@ -157,6 +157,11 @@ class Session:
             check_output(self.run.files, manifest, output)
             self._checked.add(folder)
         return self.run.files.local(folder)
+
+
+def _stored_paths(files: Files, sample: Sample) -> dict[str, Any]:
+    paths = {"video_path": sample.video_path, "image_path": sample.image_path}
+    return {name: stored_path(files, path) for name, path in paths.items() if path is not None}
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from stages.rollout import Scene, as_in_the_data, ask
 from storage.digest import derive_seed
 from storage.records import Alteration, Augmentation, Difficulty, Dropped, HintTrace, Sample
 
-STAGE_VERSION = 2
+STAGE_VERSION = 3
 
 
 def add_hints(

@@ -43,7 +43,7 @@ def rebuild(num_rebuilds: int) -> list[dict[str, float]]:
         shapes.generate(Path(folder), seed=0, num_train=2, num_validation=1)
         sample = load("shapes", root=Path(folder))[0]
         video = read_video(Path(sample.video_path), config.video.num_frames, config.video.max_pixels)
-        request = Request(render(processor, question_text(sample)), video, 0)
+        request = Request(render(processor, question_text(sample, "short")), video, 0)
         policy = Policy(checkpoint, checkpoint / PROBE_FILE, 0)
         for i in range(num_rebuilds):
             started = time.perf_counter()

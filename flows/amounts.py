@@ -114,6 +114,7 @@ def stage_amounts(config: RunConfig, size: PolicySize, stage: str, round_index: 
         logprobs = samples * group * longest * 2 * FLOAT_BYTES
         return Amounts(steps=steps, checkpoint_bytes=size.bytes, other_bytes=logprobs)
     if stage == "evaluate":
-        num, most = num_validation, config.evaluate.max_new_tokens
-        return Amounts(validation=num, prompts=num, tokens=num * most, other_bytes=num * (ROW_BYTES + most))
+        prompts, most = num_validation, config.evaluate.max_new_tokens
+        num = prompts * (1 + config.evaluate.num_samples)
+        return Amounts(validation=num, prompts=prompts, tokens=num * most, other_bytes=num * (ROW_BYTES + most))
     return Amounts()

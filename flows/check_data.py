@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from math import inf
 
 from flows.data import Data
+from storage.errors import VideoError
 from storage.parallel import in_threads
 from storage.progress import Progress
 from storage.records import Sample
-from storage.video import VideoError, read_video
+from storage.video import read_video
 
 ENDS = 2
 """Frames read of each video, the first and the last: a file that was cut short lacks the last."""

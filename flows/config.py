@@ -18,6 +18,7 @@ from stages.config import (
     DifficultyConfig,
     EngineConfig,
     EvaluateConfig,
+    PromptsConfig,
     RewardsConfig,
     RolloutConfig,
     SelectConfig,
@@ -32,7 +33,20 @@ if TYPE_CHECKING:
 PRESETS = Path(__file__).with_name("presets")
 
 
-DatasetName = Literal["shapes", "jsonl", "nextgqa"]
+DatasetName = Literal[
+    "shapes",
+    "jsonl",
+    "nextgqa",
+    "seed_bench_r1",
+    "longvideobench",
+    "video_r1",
+    "mvbench",
+    "tempcompass",
+    "video_mme",
+    "vsi_bench",
+    "video_mmmu",
+    "mmvu",
+]
 """storage.datasets.ADAPTERS, which cannot be read without loading OpenCV; a test holds them equal."""
 
 
@@ -84,6 +98,7 @@ class RunConfig(Config):
     model: ModelConfig = ModelConfig()
     engine: EngineConfig = EngineConfig()
     video: VideoConfig = VideoConfig()
+    prompts: PromptsConfig = PromptsConfig()
     select: SelectConfig = SelectConfig()
     rollout: RolloutConfig = RolloutConfig()
     rewards: RewardsConfig = RewardsConfig()

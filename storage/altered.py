@@ -8,8 +8,8 @@ import numpy as np
 
 from storage import layout
 from storage.digest import sha256_file
+from storage.encode import write_video
 from storage.files import Files
-from storage.video import write_video
 
 
 def store_video(files: Files, frames: np.ndarray, fps: float) -> tuple[str, str]:

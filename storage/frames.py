@@ -7,19 +7,30 @@ from pathlib import Path
 
 import numpy as np
 
+from storage.container import TIMEOUT_SECONDS
 from storage.mark import mark_frames
 from storage.mask import mask_frames
 from storage.noise import add_noise
 from storage.records import Alteration
+from storage.sampling import Choice, every_frame
 from storage.video import Video, read_video
 
 
-def read_frames(path: str | Path, num_frames: int, max_pixels: int, alteration: Alteration) -> Video:
+def read_frames(
+    path: str | Path,
+    choose: Choice,
+    max_pixels: int,
+    alteration: Alteration,
+    *,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+) -> Video:
     """`read_video` of the file that a record names, altered where the record says that this is left to the reader.
 
-    The frames are the same bytes either way, with the same OpenCV. Raises VideoError for a video that cannot be used.
+    A file that holds altered frames holds those that were chosen, and is read whole. The frames are the same bytes
+    either way, with the same OpenCV. Raises VideoError for a video that cannot be used.
     """
-    video = read_video(path, num_frames, max_pixels)
+    choose = every_frame if alteration.is_in_file else choose
+    video = read_video(path, max_pixels=max_pixels, choose=choose, timeout_seconds=timeout_seconds)
     return dataclasses.replace(video, frames=alter(video.frames, alteration)) if alteration.altered_on_read else video
 
 

@@ -164,7 +164,7 @@ def execute(text: str, capfd) -> tuple[int, str]:
         result = subprocess.run(["bash", "-c", text], capture_output=True, text=True)
         return result.returncode, result.stderr
     arguments = words[1:]
-    if arguments[0] == "run":
+    if arguments[0] in ("run", "evaluate"):
         arguments[2:2] = SETS
     if arguments[0] == "demo":
         arguments += SETS

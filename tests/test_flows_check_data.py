@@ -13,8 +13,8 @@ from flows.check_data import DURATIONS, check_videos
 from flows.config import load_config
 from flows.data import Data
 from flows.session import open_session
+from storage.encode import write_video
 from storage.records import Sample
-from storage.video import write_video
 
 
 def check(capfd, folder, rows, *more, settings=()):

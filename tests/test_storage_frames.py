@@ -8,12 +8,14 @@ import av
 import numpy as np
 import pytest
 
+from storage.encode import write_video
 from storage.frames import alter, read_frames
 from storage.mark import mark_frames
 from storage.mask import mask_frames
 from storage.noise import add_noise
 from storage.records import Alteration
-from storage.video import read_video, write_video
+from storage.sampling import uniform
+from storage.video import read_video
 
 NUM_FRAMES, MAX_PIXELS = 8, 2000
 EVERY = np.arange(1, dtype=np.int64)
@@ -100,8 +102,8 @@ def test_an_odd_video_is_altered_to_the_same_bytes_from_file_and_seed(tmp_path, 
         alteration.marked_frames,
         altered_on_read=True,
     )
-    from_file = read_frames(tmp_path / "altered.avi", NUM_FRAMES, MAX_PIXELS, alteration)
-    from_seed = read_frames(source, NUM_FRAMES, MAX_PIXELS, on_read)
+    from_file = read_frames(tmp_path / "altered.avi", uniform(NUM_FRAMES), MAX_PIXELS, alteration)
+    from_seed = read_frames(source, uniform(NUM_FRAMES), MAX_PIXELS, on_read)
     assert from_file.frames.tobytes() == from_seed.frames.tobytes()
     assert from_file.frames.shape == from_seed.frames.shape == clean.frames.shape
     assert not np.array_equal(from_seed.frames, clean.frames)
@@ -121,7 +123,7 @@ def test_odd_sides_stay_odd(tmp_path):
 
 
 def test_one_frame_is_one_frame(tmp_path):
-    video = read_frames(one_frame(tmp_path), NUM_FRAMES, MAX_PIXELS, Alteration())
+    video = read_frames(one_frame(tmp_path), uniform(NUM_FRAMES), MAX_PIXELS, Alteration())
     assert (video.indices.tolist(), video.num_file_frames, video.times.tolist()) == ([0], 1, [0.0])
 
 
@@ -159,4 +161,4 @@ def test_several_alterations_are_noise_then_black_then_borders():
 
 def test_a_file_that_holds_the_altered_frames_is_not_altered_again(tmp_path):
     write_video(tmp_path / "x.avi", ramp(), 4.0, "ffv1")
-    assert np.array_equal(read_frames(tmp_path / "x.avi", NUM_FRAMES, MAX_PIXELS, NOISE).frames, ramp())
+    assert np.array_equal(read_frames(tmp_path / "x.avi", uniform(NUM_FRAMES), MAX_PIXELS, NOISE).frames, ramp())

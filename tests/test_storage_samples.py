@@ -58,6 +58,7 @@ def test_the_digest_depends_on_every_annotation() -> None:
         {"domain": "cooking"},
         {"duration_group": "60"},
         {"image_path": "/data/images/now.png"},
+        {"subtitles": ("Hello.",)},
     ]
     assert {name for change in changes for name in change} | {"video_sha256"} == {
         field.name for field in dataclasses.fields(Sample)

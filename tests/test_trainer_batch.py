@@ -32,7 +32,7 @@ def world(checkpoint, tmp_path_factory):
     engine, processor = DeterministicEngine(config.video, checkpoint), load_processor(checkpoint)
     engine.load(Policy(checkpoint, checkpoint, 0))
     locate = lambda path: local_path(files, path)  # noqa: E731
-    scene = Scene("run", 1, "augment", 0, 0, engine, processor, config.video, config.rewards, locate)
+    scene = Scene("run", 1, "augment", 0, 0, engine, processor, config.video, config.prompts, config.rewards, locate)
     sample = replace(shapes.load(root / "data")[0], problem_type="number", options=(), answer="2", spans=((0.5, 1.0),))
     return load_policy(checkpoint, trainable=False), scene, files, config.rollout, sample
 

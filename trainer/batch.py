@@ -19,10 +19,11 @@ round and used in each of its passes.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -32,6 +33,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from storage.frames import read_frames
 from storage.records import Rollout
+from storage.sampling import exactly
 from storage.video import pixel_limits
 from trainer.positions import mrope_positions
 from trainer.prefix_attention import PackedGroup, Packing
@@ -39,6 +41,17 @@ from trainer.prefix_attention import PackedGroup, Packing
 
 class ParityError(Exception):
     """Engine and trainer disagree on what a prompt is; training on it would be training on something else."""
+
+
+class Sized(Protocol):
+    """What has a number of packed tokens."""
+
+    @property
+    def num_tokens(self) -> int:
+        """P + G T of a group."""
+
+
+S = TypeVar("S", bound=Sized)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,8 +66,7 @@ class Group:
     @property
     def place(self) -> PackedGroup:
         """What the group takes of a packed sequence."""
-        longest = max(len(rollout.response_token_ids) for rollout in self.rollouts)
-        return PackedGroup(len(self.rollouts[0].prompt_token_ids), len(self.rollouts), longest)
+        return place_of(self.rollouts)
 
     @property
     def num_tokens(self) -> int:
@@ -78,6 +90,12 @@ class Batch:
     temperature: float
 
 
+def place_of(rollouts: Sequence[Rollout]) -> PackedGroup:
+    """What a group of `rollouts` takes of a packed sequence; its video need not be encoded."""
+    longest = max(len(rollout.response_token_ids) for rollout in rollouts)
+    return PackedGroup(len(rollouts[0].prompt_token_ids), len(rollouts), longest)
+
+
 def encode_group(
     rollouts: Sequence[Rollout], model: Any, processor: Any, locate: Callable[[str], Path], device: torch.device
 ) -> Group:
@@ -91,10 +109,14 @@ def encode_group(
             f"sample {first.sample_id}: its group's rollouts have different prompts, but a group is trained on one; "
             "curate must put together rollouts of the same input"
         )
-    video = read_frames(locate(first.video_path), len(first.frame_indices), first.max_pixels, first.alteration)
-    if not np.array_equal(video.indices, first.frame_indices):
+    shown = exactly(first.frame_indices)
+    video = read_frames(
+        locate(first.video_path), shown, first.max_pixels, first.alteration, timeout_seconds=math.inf
+    )  # the engine's stage, which read it before, has the limit
+    if not np.array_equal(video.indices, first.frame_indices) or video.num_file_frames != first.video_num_frames:
         raise ParityError(
-            f"sample {first.sample_id}: frames {video.indices} were read, the engine saw {first.frame_indices}"
+            f"sample {first.sample_id}: frames {video.indices} of {video.num_file_frames} were read, the engine saw "
+            f"{first.frame_indices} of {first.video_num_frames}"
         )
     encoded = processor(
         text=[first.prompt],
@@ -117,9 +139,9 @@ def encode_group(
     return Group(rollouts, features, grid, float(encoded["second_per_grid_ts"][0]))
 
 
-def forward_passes(groups: Sequence[Group], max_tokens: int) -> list[Sequence[Group]]:
+def forward_passes(groups: Sequence[S], max_tokens: int) -> list[Sequence[S]]:
     """`groups` cut, in their order, into runs of at most `max_tokens` packed tokens; a larger group is a run alone."""
-    passes, start, tokens = list[Sequence[Group]](), 0, 0
+    passes, start, tokens = list[Sequence[S]](), 0, 0
     for i, group in enumerate(groups):
         if i > start and tokens + group.num_tokens > max_tokens:
             passes.append(groups[start:i])

@@ -12,13 +12,14 @@ import numpy as np
 from flows.alteration_text import alteration_text
 from flows.config import stored_config
 from stages.config import VideoConfig
+from storage.errors import VideoError
 from storage.frames import read_frames
 from storage.query import query
 from storage.records import Alteration
 from storage.run import Run
 from storage.samples import local_path
+from storage.sampling import uniform_indices
 from storage.schema import from_table
-from storage.video import VideoError, uniform_indices
 
 FRAMES, FRAME_HEIGHT, GAP = 8, 72, 3
 SQL = """
@@ -60,7 +61,7 @@ def _strip(run: Run, video: VideoConfig, row: dict[str, Any], alteration: Altera
 
 def _picture(run: Run, video: VideoConfig, path: str, alteration: Alteration) -> str:
     """The frames of a video as the model is shown them, side by side, as a JPEG in a URL."""
-    frames = read_frames(local_path(run.files, path), video.num_frames, video.max_pixels, alteration).frames
+    frames = read_frames(local_path(run.files, path), video.choice, video.max_pixels, alteration).frames
     frames = frames[uniform_indices(len(frames), FRAMES)]
     width = max(1, round(FRAME_HEIGHT * frames.shape[2] / frames.shape[1]))
     small = [cv2.resize(frame, (width, FRAME_HEIGHT), interpolation=cv2.INTER_AREA) for frame in frames]

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -23,6 +23,13 @@ class Row(BaseModel):
     """Base of the shapes of rows: exact types, no field that is unknown or missing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, str_strip_whitespace=True)
+
+
+class Place(NamedTuple):
+    """Where a row is: its file, and its line from 1 or its key."""
+
+    file: Path
+    line: int | str
 
 
 class BadRow(UserError):
@@ -49,7 +56,9 @@ def checked(kind: type[M], values: Any, file: Path, line: int | str) -> M:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"])) or "the row"
-        raise bad(file, line, name, first["input"], first["msg"].lower()) from error
+        value = None if first["type"] == "missing" else first["input"]
+        rule = first["msg"].removeprefix("Value error, ")
+        raise bad(file, line, name, value, rule[:1].lower() + rule[1:]) from error
 
 
 def bad(file: Path, line: int | str, name: str, value: object, rule: str) -> BadRow:
@@ -72,34 +81,3 @@ def read_json(file: Path) -> Any:
         return json.loads(file.read_bytes())
     except (OSError, ValueError) as error:
         raise UserError(f"{file}: cannot be read as JSON ({error}); give the data set's own file") from error
-
-
-def json_lines(file: Path) -> Iterator[tuple[int, bytes]]:
-    """Each line of a file with its number, from 1; UserError where there is no such file."""
-    try:
-        with open(file, "rb") as lines:
-            yield from enumerate(lines, 1)
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read ({error.strerror}); give the data set's own file") from error
-
-
-def json_line(data: bytes, file: Path, line: int) -> Any:
-    """The value that one line of a JSON lines file holds; BadRow where it holds none."""
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise bad(file, line, "the row", data.decode(errors="replace").strip(), f"JSON on one line: {error}") from error
-
-
-def video_below(
-    root: Path, relative: str, file: Path, line: int | str, name: str = "video", what: str = "a video"
-) -> str:
-    """The absolute path of a video, links followed; BadRow if it would leave the data root."""
-    try:
-        path = (root.absolute() / relative).resolve()
-        inside = path.is_relative_to(root.resolve())
-    except (OSError, ValueError, RuntimeError):  # no path at all: a zero byte, links in a circle
-        inside = False
-    if not inside:
-        raise bad(file, line, name, relative, f"{what} is below the data root")
-    return str(path)

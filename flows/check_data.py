@@ -20,7 +20,7 @@ ENDS = 2
 """Frames read of each video, the first and the last: a file that was cut short lacks the last."""
 DURATIONS = {"to 15 s": 15.0, "to 1 min": 60.0, "to 10 min": 600.0, "to 1 h": 3600.0, "longer": inf}
 """Longest seconds of each bucket; the boundaries are LongVideoBench's duration groups (arXiv:2407.15754)."""
-NOT_OPENED = "not opened"
+NOT_OPENED, NO_VIDEO = "not opened", "no video"
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,9 @@ class Checked:
         return Counter((s.split, s.problem_type, self._bucket(s)) for s in self.data.samples)
 
     def _bucket(self, sample: Sample) -> str:
-        seconds = self.seconds.get(sample.media.paths[0])
+        if sample.video_path is None:
+            return NO_VIDEO
+        seconds = self.seconds.get(sample.video_path)
         if seconds is None:
             return NOT_OPENED
         return next(name for name, longest in DURATIONS.items() if seconds <= longest)

@@ -29,7 +29,7 @@ MADE = "shapes"
 
 @dataclass(frozen=True)
 class Data:
-    """The samples of both splits, the rows that became none, oddities by name. root: a folder above every video."""
+    """The samples of both splits, the rows that became none, oddities by name. root: a folder above every file."""
 
     samples: list[Sample]
     rejected: list[Rejected]

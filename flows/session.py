@@ -54,7 +54,7 @@ class Session:
         if not files.exists(layout.samples_table(identity.data)):
             with StageProgress(console, "data") as progress:
                 write_samples(files, identity.data, data.samples, progress)
-        self._places = {sample.sample_id: _stored_paths(files, sample) for sample in data.samples}
+        self._today = {s.sample_id: (s.video_path, s.image_path) for s in data.samples}
         self.note = Note(self.run.files)
         self._held: Policy | None = None
         self._checked: set[str] = set()
@@ -62,8 +62,11 @@ class Session:
     @cached_property
     def samples(self) -> dict[str, Sample]:
         """Every sample of the data set by its id, with its files where they lie today."""
-        found = read_samples(self.run.files, self.run.identity.data)
-        return {s.sample_id: dataclasses.replace(s, **self._places[s.sample_id]) for s in found}
+        files, found = self.run.files, {}
+        for sample in read_samples(files, self.run.identity.data):
+            video, image = (path and stored_path(files, path) for path in self._today[sample.sample_id])
+            found[sample.sample_id] = dataclasses.replace(sample, video_path=video, image_path=image)
+        return found
 
     def split(self, name: str) -> list[Sample]:
         """The samples of one split, in the data set's order."""
@@ -157,11 +160,6 @@ class Session:
             check_output(self.run.files, manifest, output)
             self._checked.add(folder)
         return self.run.files.local(folder)
-
-
-def _stored_paths(files: Files, sample: Sample) -> dict[str, Any]:
-    paths = {"video_path": sample.video_path, "image_path": sample.image_path}
-    return {name: stored_path(files, path) for name, path in paths.items() if path is not None}
 
 
 @contextmanager

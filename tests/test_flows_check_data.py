@@ -13,8 +13,8 @@ from flows.check_data import DURATIONS, check_files
 from flows.config import load_config
 from flows.data import Data
 from flows.session import open_session
+from storage.encode import write_video
 from storage.records import Sample
-from storage.video import write_video
 
 
 def check(capfd, folder, rows, *more, settings=()):
@@ -65,7 +65,7 @@ def test_everything_that_is_wrong_is_listed(capfd, tmp_path):
         "or go on without the rows: data.on_bad_row = report\n"
     )
     wrong = [line.removeprefix("wrong: ") for line in out.splitlines() if line.startswith("wrong: ")]
-    assert wrong[0] == f'{tmp_path}/own.jsonl:17: sample_id is "rabbit-1": no line before it has this id'
+    assert wrong[0] == f'{tmp_path}/own.jsonl:17: sample_id is "rabbit-1": no row before it has this id'
     assert wrong[1].startswith(f'{tmp_path}/own.jsonl:18: the row is "{{": JSON on one line: ')
     assert wrong[2].startswith(f"{videos}/bikes.mp4: ")
     assert wrong[3] == f"{videos}/gone.mp4: no such video file"

@@ -76,9 +76,12 @@ def test_oddities_are_kept_and_counted(tmp_path):
         (PLAIN, "options is []: a multiple_choice question has 2 to 26 options"),
         (CHOICE | {"options": ["salt", ""]}, 'options.1 is "": string should have at least 1 character'),
         (CHOICE | {"options": ["salt", 2]}, "options.1 is 2: input should be a valid string"),
-        (NUMBER | {"options": ["1", "2"]}, 'options is ["1", "2"]: only multiple_choice has options, not number'),
-        (NUMBER | {"answer": "three"}, 'answer is "three": a number in digits, such as 3 or -0.5'),
-        (NUMBER | {"answer": "٣"}, 'answer is "٣": a number in digits'),
+        (
+            NUMBER | {"options": ["1", "2"]},
+            'options is ["1", "2"]: only multiple_choice and grounded_choice have options',
+        ),
+        (NUMBER | {"answer": "three"}, 'answer is "three": one number in digits, such as 3, -0.5 or 3/4'),
+        (NUMBER | {"answer": "٣"}, 'answer is "٣": one number in digits'),
         (NUMBER | {"answer": 3}, "answer is 3: input should be a valid string"),
         (WHEN | {"spans": []}, "spans is []: a temporal_grounding question has at least one span"),
         (WHEN | {"spans": [[1.5, 0.5]]}, "spans is [1.5, 0.5]: a span ends after it starts, in seconds"),
@@ -87,19 +90,18 @@ def test_oddities_are_kept_and_counted(tmp_path):
         (WHEN | {"answer": "0.5 to 1.5"}, 'answer is "0.5 to 1.5": it names the spans [[0.5, 1.5], [3.0, 4.0]]'),
         (NUMBER | {"spans": [[2, 2]]}, "spans is [2.0, 2.0]: a span ends after it starts"),
         (b'{"sample_id": "x", "spans": [[0, Infinity]]}', "video is "),
-        (CHOICE | {"problem_type": "count"}, "problem_type is \"count\": input should be 'multiple_choice', 'number'"),
+        (CHOICE | {"problem_type": "count"}, "problem_type is \"count\": input should be 'multiple_choice', '"),
         (CHOICE | {"split": "test"}, "split is \"test\": input should be 'train' or 'validation'"),
         (CHOICE | {"qestion": "?"}, 'qestion is "?": extra inputs are not permitted'),
         (
             CHOICE | {"question": "<|video_pad|>?"},
-            'question is "<|video_pad|>?": value error, no text holds <|video_pad|>',
+            'question is "<|video_pad|>?": no text holds <|video_pad|>',
         ),
-        (CHOICE | {"video": "../pan.mp4"}, 'video is "../pan.mp4": a video is below the data root'),
-        (CHOICE | {"video": "/etc/hosts"}, 'video is "/etc/hosts": a video is below the data root'),
-        (CHOICE | {"video": "a\0b.mp4"}, 'video is "a\\u0000b.mp4": a video is below the data root'),
-        (CHOICE | {"video": "out/pan.mp4"}, 'video is "out/pan.mp4": a video is below the data root'),
-        (CHOICE | {"video": "circle/pan.mp4"}, 'video is "circle/pan.mp4": a video is below the data root'),
-        (CHOICE | {"image": "../now.png"}, 'image is "../now.png": an image is below the data root'),
+        (CHOICE | {"video": "../pan.mp4"}, 'video is "../pan.mp4": a file below the data root'),
+        (CHOICE | {"video": "/etc/hosts"}, 'video is "/etc/hosts": a file below the data root'),
+        (CHOICE | {"video": "a\0b.mp4"}, 'video is "a\\u0000b.mp4": a file below the data root'),
+        (CHOICE | {"video": "out/pan.mp4"}, 'video is "out/pan.mp4": a file below the data root'),
+        (CHOICE | {"image": "../now.png"}, 'image is "../now.png": a file below the data root'),
         ([CHOICE], "the row is [{"),
         (b"{", 'the row is "{": JSON on one line: '),
         (b"", 'the row is "": JSON on one line: '),
@@ -110,7 +112,6 @@ def test_oddities_are_kept_and_counted(tmp_path):
 def test_a_bad_row_is_named_and_can_be_reported_instead(tmp_path, row, said):
     paths = write(tmp_path, CHOICE | {"sample_id": "good"}, row)
     (tmp_path / "videos/out").symlink_to(tmp_path)
-    (tmp_path / "videos/circle").symlink_to(tmp_path / "videos/circle")
     with pytest.raises(BadRow) as caught:
         load("jsonl", **paths)
     assert str(caught.value).startswith(f"{tmp_path}/own.jsonl:2: {said}")
@@ -129,7 +130,7 @@ def test_a_link_that_stays_below_the_root_is_followed(tmp_path):
 def test_an_id_that_is_there_twice_is_bad_once(tmp_path):
     found = read("jsonl", **write(tmp_path, CHOICE, CHOICE))
     assert len(found.samples) == 1
-    assert str(found.rejected[0]).endswith('own.jsonl:2: sample_id is "pan-1": no line before it has this id')
+    assert str(found.rejected[0]).endswith('own.jsonl:2: sample_id is "pan-1": no row before it has this id')
 
 
 def test_a_file_that_is_not_there_is_one_line(tmp_path):

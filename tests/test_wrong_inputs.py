@@ -199,7 +199,7 @@ DATA = [
     Wrong("missing annotations", OWN, r"data.paths.annotations: .*/own.jsonl is not there; give an existing file or folder"),
     Wrong("missing annotations of a plan", f"{OWN} --dry-run", r"data.paths.annotations: .*/own.jsonl is not there; give an existing file or folder"),
     Wrong("bad annotation row", OWN, r".*/own.jsonl:14: answer is \"E\": the letter of an option, A to D; mend the row, or give data.on_bad_row = report to go on without it", make=own([*questions(), questions()[0] | {"sample_id": "odd", "answer": "E"}])),
-    Wrong("video outside the data root", OWN, r".*/own.jsonl:1: video is \"../bikes.mp4\": a video is below the data root; mend the row, .*", make=own([questions()[0] | {"video": "../bikes.mp4"}])),
+    Wrong("video outside the data root", OWN, r".*/own.jsonl:1: video is \"../bikes.mp4\": a file below the data root; mend the row, .*", make=own([questions()[0] | {"video": "../bikes.mp4"}])),
     Wrong("fewer samples than a round", f"{OWN} --set select.samples_per_round=11", r"select.samples_per_round is 11, but jsonl has 10 training samples: .* ask for fewer, or give more data", make=own(questions())),
     Wrong("nothing to evaluate on", OWN, r"jsonl has no validation sample, .*: give rows of that split, other files in data.validation, or a data.validation_share above 0", make=own(questions()[:10])),
     Wrong("data that another run holds", CHECK, rf".*holds another run \(its data differ\); {IDENTITY}", make=own(questions())),

@@ -44,11 +44,11 @@ def check_data(
 
 
 def _print(found: Checked, settings: RunConfig, console: Console) -> None:
-    from flows.check_data import DURATIONS, NOT_OPENED
+    from flows.check_data import DURATIONS, NO_VIDEO, NOT_OPENED
     from flows.tables import narrow
 
     counts, table = found.counts(), narrow("Samples")
-    lengths = [name for name in (*DURATIONS, NOT_OPENED) if any(name == length for *_, length in counts)]
+    lengths = [name for name in (*DURATIONS, NO_VIDEO, NOT_OPENED) if any(name == length for *_, length in counts)]
     for name in ("split", "problem type"):
         table.add_column(name)
     for name in (*lengths, "all"):

@@ -169,15 +169,14 @@ def test_frames_at_a_rate_are_the_same_for_engine_trainer_and_altered_file(world
     model, scene, files, config, sample = world
     video = scene.video.model_copy(update={"frames_per_second": 3.0, "num_frames": num_frames})
     other = (model, replace(scene, video=video), files, config, sample)
-    clean, rollout = encoded(other, Alteration(), sample.video_path)
+    clean, rollout = encoded(other, Alteration(), sample.media)
     assert rollout.frame_indices.tolist() == expected
     difficulty = Difficulty("run", 1, 0, sample.sample_id, 0.5, 0.5, 9, 0.3, "easy", 0.8)
     features = []
     for storage in ("video", "seed"):
-        store = lambda frames, fps: store_video(files, frames, fps)  # noqa: E731
-        row = make_harder(sample, difficulty, AugmentConfig(storage=storage), other[1], store)
-        group, rollout = encoded(other, row.alteration, row.video_path)
+        row = make_harder(sample, difficulty, AugmentConfig(storage=storage), other[1], partial(store_altered, files))
+        group, rollout = encoded(other, row.alteration, row.media)
         assert len(rollout.frame_indices) == len(expected)
-        features.append(group.features)
+        features.append(group.visions["video"].features)
     assert torch.equal(*features)
-    assert features[0].shape == clean.features.shape
+    assert features[0].shape == clean.visions["video"].features.shape

@@ -29,7 +29,7 @@ MADE = "shapes"
 
 @dataclass(frozen=True)
 class Data:
-    """The samples of both splits, the rows that became none, oddities by name. root: a folder above every video."""
+    """The samples of both splits, the rows that became none, oddities by name. root: a folder above every file."""
 
     samples: list[Sample]
     rejected: list[Rejected]
@@ -144,8 +144,9 @@ def _distinct(parts: list[Loaded]) -> list[Sample]:
 
 
 def _root(samples: list[Sample]) -> Path:
-    """The deepest folder that holds every video."""
-    return Path(os.path.commonpath([Path(sample.video_path).parent for sample in samples] or [Path.cwd()]))
+    """The deepest folder that holds every video and image."""
+    folders = [Path(path).parent for sample in samples for path in sample.media.paths]
+    return Path(os.path.commonpath(folders or [Path.cwd()]))
 
 
 def _with_validation(samples: list[Sample], root: Path, config: RunConfig) -> list[Sample]:
@@ -155,9 +156,10 @@ def _with_validation(samples: list[Sample], root: Path, config: RunConfig) -> li
             f"data.validation_share is {config.data.validation_share}, but {config.data.name} has validation samples "
             "of its own; set it to 0, or leave their split out"
         )
-    videos = {sample.video_path for sample in samples}
+    videos = {sample.media.paths[0] for sample in samples}
     order = sorted(videos, key=lambda v: derive_seed(config.seed, "validation", os.path.relpath(v, root)))
     chosen = set(order[: max(1, round(len(order) * config.data.validation_share))])
     return [
-        dataclasses.replace(sample, split="validation") if sample.video_path in chosen else sample for sample in samples
+        dataclasses.replace(sample, split="validation") if sample.media.paths[0] in chosen else sample
+        for sample in samples
     ]

@@ -54,16 +54,19 @@ class Session:
         if not files.exists(layout.samples_table(identity.data)):
             with StageProgress(console, "data") as progress:
                 write_samples(files, identity.data, data.samples, progress)
-        self._videos = {sample.sample_id: stored_path(files, sample.video_path) for sample in data.samples}
+        self._today = {s.sample_id: (s.video_path, s.image_path) for s in data.samples}
         self.note = Note(self.run.files)
         self._held: Policy | None = None
         self._checked: set[str] = set()
 
     @cached_property
     def samples(self) -> dict[str, Sample]:
-        """Every sample of the data set by its id, with its video where that lies today."""
-        found = read_samples(self.run.files, self.run.identity.data)
-        return {s.sample_id: dataclasses.replace(s, video_path=self._videos[s.sample_id]) for s in found}
+        """Every sample of the data set by its id, with its files where they lie today."""
+        files, found = self.run.files, {}
+        for sample in read_samples(files, self.run.identity.data):
+            video, image = (path and stored_path(files, path) for path in self._today[sample.sample_id])
+            found[sample.sample_id] = dataclasses.replace(sample, video_path=video, image_path=image)
+        return found
 
     def split(self, name: str) -> list[Sample]:
         """The samples of one split, in the data set's order."""

@@ -118,7 +118,7 @@ class Training:
             shard(model, policy, self.device)
             return model
         model = model.to(self.device)
-        return self.accelerator.prepare(model) if trained else model  # type: ignore[no-any-return]
+        return self.accelerator.prepare(model) if trained else model
 
     @contextmanager
     def reference(self) -> Iterator[nn.Module]:

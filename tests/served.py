@@ -39,7 +39,7 @@ class Served:
         return (self.folder / "said.txt").read_text()
 
     def api(self, method: str, path: str, **body):
-        answers = (httpx.request(method, f"{self.url}/api/{path}", timeout=30, **body) for _ in range(20))
+        answers = (httpx.request(method, f"{self.url}/api/{path}", timeout=120, **body) for _ in range(20))
         answer = next(answer for answer in answers if answer.status_code != 503 or time.sleep(0.5))  # SQLite was locked
         answer.raise_for_status()
         return answer.json() if answer.content else None
@@ -52,7 +52,7 @@ class Served:
     def state(self, run: str) -> dict:
         return self.api("GET", f"flow_runs/{run}")["state"]
 
-    def ended(self, run: str, seconds: float = 150) -> dict:
+    def ended(self, run: str, seconds: float = 300) -> dict:
         final = ("COMPLETED", "FAILED", "CANCELLED", "CRASHED")
         self.until(lambda: self.state(run)["type"] in final, seconds)
         return self.state(run)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from flows.config import load_config
 from stages.deterministic_engine import DeterministicEngine
-from stages.rollout import Query, Scene, roll_out
+from stages.rollout import Scene, as_in_the_data, roll_out
 from storage.datasets import shapes
 from storage.files import Files
 from storage.records import TrainRollout, TrainStep
@@ -23,8 +23,9 @@ def five_groups(root, checkpoint):
     shapes.generate(root, seed=9, num_train=48, num_validation=0)
     config = load_config("tiny", ["rollout.group_size=4"])
     engine = DeterministicEngine(config.video, checkpoint)
-    scene = Scene("run", 0, "rollout", 0, 0, engine, load_processor(checkpoint), config.video, config.rewards, Path)
-    queries = [Query(s, "original", i, s.video_path, None) for i, s in enumerate(shapes.load(root))]
+    processor = load_processor(checkpoint)
+    scene = Scene("run", 0, "rollout", 0, 0, engine, processor, config.video, config.prompts, config.rewards, Path)
+    queries = [as_in_the_data(s, "original", i) for i, s in enumerate(shapes.load(root))]
     rows, _ = roll_out(queries, config.rollout, scene)
     found = [rows[i : i + 4] for i in range(0, len(rows), 4)]
     live = [group for group in found if len({row.reward for row in group}) > 1]

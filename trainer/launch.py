@@ -54,7 +54,7 @@ def train_round(attempt: Attempt, inputs: TrainInputs, config: TrainConfig, prog
     if config.num_processes == 1:
         return train(attempt, inputs, config, progress)
     check_processes(config)
-    paths = {rollout.video_path for group in inputs.groups for rollout in group}
+    paths = {path for group in inputs.groups for path in group[0].media.paths}
     local = {path: inputs.locate(path) for path in paths}
     with tempfile.TemporaryDirectory() as folder:
         job = Job(

@@ -41,3 +41,12 @@ def test_what_the_reference_samples_does_not_depend_on_the_rounds_before(stage):
     assert "00001/train" not in found
     assert SPECS["evaluate"].inputs(from_reference, 2) == ["data", "00001/train"]
     assert "00001/train" in SPECS["train"].inputs(from_reference, 2)
+
+
+@pytest.mark.parametrize("stage", ["rollout", "augment", "rollout_augmented", "evaluate"])
+def test_a_video_s_time_limit_makes_nothing_stale_and_its_frame_rate_does(stage):
+    plain, patient, faster = (
+        SPECS[stage].settings(load_config("tiny", overrides))
+        for overrides in ([], ["video.timeout_seconds=999"], ["video.frames_per_second=2"])
+    )
+    assert patient == plain != faster

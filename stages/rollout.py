@@ -47,7 +47,7 @@ def as_in_the_data(sample: Sample, pass_: Pass, group_index: int) -> Query:
 
 @dataclass(frozen=True)
 class Scene:
-    """What all queries of a stage share. `locate` turns a stored video path into a local one."""
+    """What all queries of a stage share. `locate` turns a stored path into a local one."""
 
     run_id: str
     round_index: int

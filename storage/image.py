@@ -10,8 +10,8 @@ from PIL import Image, ImageOps
 
 from storage.reduce import reduced
 
-MAX_ASPECT = 200
-"""The processors of transformers take no picture whose sides differ by more than this factor."""
+MAX_ASPECT = 100
+"""Longer side by shorter. The processors of transformers refuse 200, and a reduced picture's sides are rounded."""
 
 
 class ImageError(ValueError):

@@ -173,6 +173,7 @@ def test_any_arithmetic_is_graded_without_an_error(answer: str) -> None:
     assert grade(f"<answer>{answer}</answer>", number("3")).accuracy in (0.0, 1.0)
 
 
+@settings(deadline=None)  # math-verify takes over 0.2 s now and then on a busy machine
 @given(st.text(), st.sampled_from([COLOURS, number("3"), WORD]))
 def test_a_wrapped_answer_always_has_the_format_and_a_consistent_total(answer: str, sample: Sample) -> None:
     reward = grade(f"<think>x</think> <answer>{answer}</answer>", sample)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from storage.video import Video
+from storage.frames import Shown
 
 
 class EngineError(Exception):
@@ -27,19 +27,21 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How to sample: `num_responses` a request; temperature 0 is greedy; `max_new_tokens` bounds each response."""
+    """How to sample: `num_responses` a request; temperature 0 is greedy; `max_new_tokens` bounds each response; a token
+    is one of the likeliest whose probabilities add up to `top_p`."""
 
     num_responses: int
     temperature: float
     max_new_tokens: int
+    top_p: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Request:
-    """A rendered prompt with one vision placeholder, the frames that fill it, and the seed of its responses."""
+    """A rendered prompt with a placeholder for each thing shown, what is shown, and the seed of its responses."""
 
     prompt: str
-    video: Video
+    shown: Shown
     seed: int
 
 

@@ -145,8 +145,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         short = Path(folder) / "short.mp4"
         write_video(short, moving_picture(10 * FPS), FPS, "h264")
-        videos = {"10 seconds": short}
-        videos |= {f"{m} minutes": repeated(short, Path(folder) / f"{m}.mp4", 6 * m) for m in minutes}
+        videos = {"10 s": short}
+        videos |= {f"{m} min": repeated(short, Path(folder) / f"{m}.mp4", 6 * m) for m in minutes}
         for read in READERS.values():
             read(short)  # what is loaded once, is loaded
         for name, path in videos.items():

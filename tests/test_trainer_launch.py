@@ -134,12 +134,11 @@ def test_what_a_rank_refuses_is_said_as_one_process_says_it(groups, checkpoint, 
 
 
 def at_work(folder, groups, checkpoint, started):
-    """A round with two processes; `started` is set at its first progress, with their pids."""
+    """A round with two processes; `started` gets their pids after the first step."""
 
     def progress(what, done, total, **figures):
-        if not started.empty():
-            return
-        started.put([process.pid for process in multiprocessing.active_children()])
+        if what == "update policy" and done == 1:
+            started.put([process.pid for process in multiprocessing.active_children()])
 
     run(folder, groups, checkpoint, two(CONFIG, "ddp"), progress)
 
@@ -152,10 +151,10 @@ def is_alive(pid):
 
 
 def test_the_processes_end_with_the_one_that_started_them(groups, checkpoint, tmp_path):
-    started = fork_server.SimpleQueue()
+    started = fork_server.Queue()
     parent = fork_server.Process(target=at_work, args=(tmp_path, groups, checkpoint, started))
     parent.start()
-    pids = started.get()
+    pids = started.get(timeout=300)
     assert all(is_alive(pid) for pid in pids)
     assert len(pids) == 2
     parent.kill()

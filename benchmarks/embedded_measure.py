@@ -15,6 +15,7 @@ from flows.config import RunConfig
 from flows.session import make_engine
 from stages.engine import Policy
 from stages.evaluate import evaluate
+from stages.metrics.benchmarks import benchmark_of
 from stages.rollout import Scene, as_in_the_data, roll_out
 from storage.datasets import load, shapes
 from storage.probe import PROBE_FILE
@@ -53,7 +54,9 @@ def policy_scene(config: RunConfig, checkpoint: Path, seed: int) -> Iterator[Sce
     engine.load(Policy(checkpoint, checkpoint / PROBE_FILE, 0))
     processor = load_processor(checkpoint)
     try:
-        yield Scene("benchmark", 0, "evaluate", seed, 0, engine, processor, config.video, config.rewards, Path)
+        yield Scene(
+            "benchmark", 0, "evaluate", seed, 0, engine, processor, config.video, config.prompts, config.rewards, Path
+        )
     finally:
         engine.release()
 
@@ -62,7 +65,10 @@ def answer(config: RunConfig, checkpoint: Path, samples: Sequence[Sample], seed:
     """The policy's greedy and sampled (`rollout.group_size` a sample, the run's temperature) responses, graded."""
     queries = [as_in_the_data(sample, "original", i) for i, sample in enumerate(samples)]
     with policy_scene(config, checkpoint, seed) as scene:
-        greedy, sampled = evaluate(samples, config.evaluate, scene)[0], roll_out(queries, config.rollout, scene)[0]
+        greedy, sampled = (
+            evaluate(samples, config.evaluate, scene, benchmark_of("shapes"))[0],
+            roll_out(queries, config.rollout, scene)[0],
+        )
     levels = {sample.sample_id: str(sample.task_level) for sample in samples}
     return {
         name: [

@@ -43,8 +43,8 @@ def rebuild(num_rebuilds: int) -> list[dict[str, float]]:
     with tempfile.TemporaryDirectory() as folder:
         shapes.generate(Path(folder), seed=0, num_train=2, num_validation=1)
         sample = load("shapes", root=Path(folder))[0]
-        shown = read_shown(sample.media, Path, config.video.num_frames, config.video.max_pixels, Alteration())
-        request = Request(render(processor, question_text(sample)), shown, 0)
+        shown = read_shown(sample.media, Path, config.video.choice, config.video.max_pixels, Alteration())
+        request = Request(render(processor, question_text(sample, "short")), shown, 0)
         policy = Policy(checkpoint, checkpoint / PROBE_FILE, 0)
         for i in range(num_rebuilds):
             started = time.perf_counter()

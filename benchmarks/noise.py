@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from storage.encode import write_video
 from storage.noise import add_noise
-from storage.video import write_video
 
 
 def numpy_noise(frames: np.ndarray, sigma: float, seed: int) -> np.ndarray:

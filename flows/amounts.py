@@ -83,8 +83,8 @@ def prompt_tokens(config: RunConfig) -> int:
     return frames * config.video.max_pixels // PIXELS_A_TOKEN + TEXT_TOKENS
 
 
-def stage_amounts(config: RunConfig, size: PolicySize, stage: str, round_index: int) -> Amounts:
-    """What one stage of one round does, at most."""
+def stage_amounts(config: RunConfig, size: PolicySize, stage: str, round_index: int, num_validation: int) -> Amounts:
+    """What one stage of one round does, at most; `num_validation` samples are evaluated on."""
     samples, group, longest = config.select.samples_per_round, config.rollout.group_size, config.rollout.max_new_tokens
     augment = config.augment
     compared = round_index > 0 or config.difficulty.reference == "absolute"
@@ -114,6 +114,7 @@ def stage_amounts(config: RunConfig, size: PolicySize, stage: str, round_index: 
         logprobs = samples * group * longest * 2 * FLOAT_BYTES
         return Amounts(steps=steps, checkpoint_bytes=size.bytes, other_bytes=logprobs)
     if stage == "evaluate":
-        num, most = config.data.num_validation, config.evaluate.max_new_tokens
-        return Amounts(validation=num, prompts=num, tokens=num * most, other_bytes=num * (ROW_BYTES + most))
+        prompts, most = num_validation, config.evaluate.max_new_tokens
+        num = prompts * (1 + config.evaluate.num_samples)
+        return Amounts(validation=num, prompts=prompts, tokens=num * most, other_bytes=num * (ROW_BYTES + most))
     return Amounts()

@@ -14,8 +14,10 @@ from pathlib import Path
 import typer
 
 from flows import terminal
+from flows.commands.check_data import check_data
 from flows.commands.config import config
 from flows.commands.doctor import doctor
+from flows.commands.evaluate import evaluate
 from flows.commands.prune import prune
 from flows.commands.replay import replay
 from flows.commands.report import report
@@ -33,7 +35,10 @@ from storage.errors import UserError
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__.split(". ")[0]
 )
-commands = (demo, run, watch, stage, status, sql, trace, verify, prune, replay, rescore, report, serve, doctor)
+commands = (
+    demo, run, check_data, watch, stage, evaluate, status, sql, trace, verify, prune, replay, rescore, report, serve,
+    doctor,
+)  # fmt: skip
 for command in commands:
     app.command()(command)
 app.add_typer(config, name="config")

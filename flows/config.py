@@ -18,6 +18,7 @@ from stages.config import (
     DifficultyConfig,
     EngineConfig,
     EvaluateConfig,
+    PromptsConfig,
     RewardsConfig,
     RolloutConfig,
     SelectConfig,
@@ -32,11 +33,47 @@ if TYPE_CHECKING:
 PRESETS = Path(__file__).with_name("presets")
 
 
+DatasetName = Literal[
+    "shapes",
+    "jsonl",
+    "nextgqa",
+    "seed_bench_r1",
+    "longvideobench",
+    "video_r1",
+    "mvbench",
+    "tempcompass",
+    "video_mme",
+    "vsi_bench",
+    "video_mmmu",
+    "mmvu",
+]
+"""storage.datasets.ADAPTERS, which cannot be read without loading OpenCV; a test holds them equal."""
+
+
+class ValidationConfig(Config):
+    """Validation samples from files of their own: every sample in them is one, whatever split they name."""
+
+    name: DatasetName | None = None
+    """The adapter; if not set, that of `data`."""
+    paths: dict[str, str] = Field(default={})
+    """The adapter's own arguments."""
+
+
 class DataConfig(Config):
     """The data set."""
 
-    name: Literal["shapes"] = "shapes"
+    name: DatasetName = "shapes"
     """Which adapter of storage/datasets reads it; `shapes` is made here, from the run's seed."""
+    paths: dict[str, str] = Field(default={})
+    """The adapter's own arguments, such as `annotations` and `video_root` (docs/own-videos.md); none for `shapes`."""
+    validation: ValidationConfig | None = None
+    """Validation samples from other files; if not set, those of the data set's own validation split."""
+    validation_share: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Share of the videos whose samples become validation samples, for data without a validation split; drawn from the
+    run's seed, a video never in both."""
+    on_bad_row: Literal["error", "report"] = "error"
+    """What a bad annotation row does: `error` stops before any work; `report` goes on without it, and puts it into the
+    table `rejected`."""
     num_train: Annotated[int, Field(ge=1)] = 256
     """Training samples that `shapes` makes."""
     num_validation: Annotated[int, Field(ge=1)] = 128
@@ -61,6 +98,7 @@ class RunConfig(Config):
     model: ModelConfig = ModelConfig()
     engine: EngineConfig = EngineConfig()
     video: VideoConfig = VideoConfig()
+    prompts: PromptsConfig = PromptsConfig()
     select: SelectConfig = SelectConfig()
     rollout: RolloutConfig = RolloutConfig()
     rewards: RewardsConfig = RewardsConfig()
@@ -73,7 +111,7 @@ class RunConfig(Config):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         selected, longest = self.select.samples_per_round, self.engine.max_model_len
-        if selected > self.data.num_train:
+        if self.data.name == "shapes" and selected > self.data.num_train:
             raise ValueError(
                 f"select.samples_per_round is {selected}, data.num_train {self.data.num_train}: "
                 "a round holds each sample at most once; ask for fewer, or for more data"

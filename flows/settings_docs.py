@@ -29,6 +29,7 @@ the run. The setting is no part of a stage's key: it may change at any time.
 """
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 SECTION = "a section"
+_WORDS = {"null": "not set", "object": "table"}
 Presets = dict[str, dict[str, Any]]
 """Each preset's values by the setting's dotted name."""
 
@@ -85,7 +86,7 @@ def _type(value: dict[str, Any]) -> str:
     if value["type"] == "array":
         return f"list of {_type(value['items'])}"
     choices = value.get("enum") or ([value["const"]] if "const" in value else [])
-    return " or ".join(f'`"{choice}"`' for choice in choices) or str(value["type"]).replace("null", "not set")
+    return " or ".join(f'`"{choice}"`' for choice in choices) or _WORDS.get(value["type"], value["type"])
 
 
 def _without_null(value: dict[str, Any]) -> dict[str, Any]:

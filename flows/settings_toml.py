@@ -34,4 +34,8 @@ def toml_value(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, dict):  # of names that the user chose: one line, as --set takes it
+        table = tomlkit.inline_table()
+        table.update(value)
+        return table
     return list(value) if isinstance(value, tuple) else value

@@ -19,6 +19,7 @@ from stages.augment import add_hints, augmentation
 from stages.curate import curate
 from stages.difficulty import difficulty_record
 from stages.evaluate import evaluate
+from stages.metrics.benchmarks import benchmark_of
 from stages.rollout import Query, as_in_the_data, roll_out
 from stages.select import select
 from stages.share import within_share
@@ -157,9 +158,9 @@ def run_curate(session: Session, r: int, attempt: Attempt, progress: Progress) -
 def run_train(session: Session, r: int, attempt: Attempt, progress: Progress) -> int:
     """The next policy. The engine lets go of the accelerator first."""
     session.release_engine()
-    from trainer.train import train
+    from trainer.launch import train_round
 
-    return train(attempt, train_inputs(session, r), session.config.train, progress)
+    return train_round(attempt, train_inputs(session, r), session.config.train, progress)
 
 
 def train_inputs(session: Session, r: int) -> TrainInputs:
@@ -190,11 +191,12 @@ def _trained_before(session: Session, r: int) -> list[Manifest]:
 
 
 def run_evaluate(session: Session, r: int, attempt: Attempt, progress: Progress) -> int:
-    """Greedy responses of the policy that enters the round to the validation split."""
+    """Responses of the policy that enters the round to the validation split."""
     scene, config = session.scene("evaluate", r), session.config.evaluate
+    benchmark = benchmark_of(session.config.data.name)
 
     def work(chunk: Sequence[Any]) -> dict[str, list[Any]]:
-        evaluations, dropped = evaluate(chunk, config, scene)
+        evaluations, dropped = evaluate(chunk, config, scene, benchmark)
         return {"evaluations": evaluations, "dropped": dropped}
 
     return _in_shards(attempt, session.split("validation"), config.shard_size, work, progress, "evaluate")

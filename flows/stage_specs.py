@@ -52,7 +52,8 @@ def _generation(config: RunConfig) -> dict[str, Any]:
     engine = config.engine.model_dump(include={"type", "dtype"})
     return {
         "rollout": config.rollout.model_dump(),
-        "video": config.video.model_dump(),
+        "video": config.video.model_dump(exclude={"timeout_seconds"}, exclude_none=True),
+        "prompts": config.prompts.model_dump(),
         "engine": engine,
         "rewards": config.rewards.model_dump(),
     }
@@ -67,7 +68,7 @@ def _evaluate(config: RunConfig) -> dict[str, Any]:
     generation = _generation(config)
     return {
         "evaluate": config.evaluate.model_dump(exclude={"every"}),
-        **{k: generation[k] for k in ("video", "engine", "rewards")},
+        **{k: generation[k] for k in ("video", "prompts", "engine", "rewards")},
     }
 
 
@@ -101,7 +102,7 @@ SPECS: dict[str, StageSpec] = {
         StageSpec(
             "train",
             TRAIN_VERSION,
-            lambda c: c.train.model_dump(exclude={"trackers"}),
+            lambda c: c.train.model_dump(exclude={"trackers", "num_processes", "strategy"}),
             lambda c, r: [address(r, "curate"), policy_address(r), "initial_policy"],
         ),
         StageSpec("evaluate", evaluate.STAGE_VERSION, _evaluate, lambda c, r: ["data", policy_address(r)]),

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from flows.replay import Comparison
 from flows.stage_specs import SPECS
-from stages.evaluate import wilson_interval
+from stages.metrics.wilson import wilson_interval
 from storage.query import query
 from storage.run import Run
 
@@ -57,7 +57,7 @@ def validation_lines(run: Run) -> list[str]:
     """Validation accuracy of each evaluated policy, with Wilson's 95 % interval; then by level, if there are levels."""
     sql = """
         select policy_version, sum(reward_accuracy)::bigint as correct, count(*) as samples
-        from evaluations group by 1 order by 1
+        from evaluations where temperature = 0 group by 1 order by 1
     """
     levels, lines = _level_lines(run), []
     for row in query(run, sql).to_pylist():

@@ -17,7 +17,7 @@ TABLES = {
     "difficulty": "from difficulty where sample_id = {id}",
     "augmentations": "from augmentations where sample_id = {id}",
     "dropped": "from dropped where sample_id = {id}",
-    "evaluations": "from evaluations where sample_id = {id} order by policy_version",
+    "evaluations": "from evaluations where sample_id = {id} and temperature = 0 order by policy_version",
     "groups": """
         select round_index, pass, any_value(policy_version) as policy_version, avg(reward) as mean_reward,
             list(reward order by rollout_index) as rewards,

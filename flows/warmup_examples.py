@@ -78,7 +78,7 @@ def make_examples(
                 variants = [as_choice(sample, trace, rng)]
             for asked, gold in variants:
                 hint = make_hint(gold, asked, float(rng.uniform(0.15, 0.9))).text if style == "hint" else ""
-                text = question_text(asked, hint=hint, reveal_answer=style == "guided")
+                text = question_text(asked, "short", hint=hint, reveal_answer=style == "guided")
                 response = response_text(gold, asked.answer)
                 if style == "careless":
                     guess = str(rng.choice(plausible(asked)))

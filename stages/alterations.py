@@ -2,7 +2,7 @@
 section 5).
 
 An alteration is decided for what the model is shown, at the size it is shown it; `storage/frames.py` applies it. Our
-departures from arXiv:2506.07464: a cue goes only to samples that do not ask for their spans (`temporal_grounding`), to
+departures from arXiv:2506.07464: a cue goes only to samples that do not ask for their spans (`blocks.GROUNDED`), to
 which it would show the answer; it has no strength, the level only says that it is given. The paper says nothing of the
 image that SEED-Bench-R1 shows beside a video: here noise falls on it as on every frame, since a clean current
 observation would leave the answer in sight; only frames of a video are masked or pointed out.
@@ -16,6 +16,7 @@ from collections.abc import Callable
 import numpy as np
 
 from stages.augment import augmentation, has_control
+from stages.blocks import GROUNDED
 from stages.config import AugmentConfig
 from stages.rollout import Scene, as_in_the_data, read_queries
 from storage.digest import derive_seed
@@ -55,10 +56,10 @@ def cue(
 ) -> Augmentation | Dropped | None:
     """The version of a hard sample that points to its spans; dropped if its video or image cannot be read.
 
-    None for a sample that gets a hint instead: cues are off, it has no video or no spans, its answer *is* the spans, or
-    they hold none or all of the shown frames, so that pointing to them says nothing.
+    None for a sample that gets a hint instead: cues are off, it has no video or no spans, it asks for them, or they
+    hold none or all of the shown frames, so that pointing to them says nothing.
     """
-    if config.decreasing != "cue" or not sample.spans or sample.problem_type == "temporal_grounding":
+    if config.decreasing != "cue" or not sample.spans or sample.problem_type in GROUNDED:
         return None
     shown = _shown(sample, difficulty, scene)
     if isinstance(shown, Dropped):
@@ -113,5 +114,5 @@ def _altered(
         row = dataclasses.replace(row, media=store(row.media, alter(shown, alteration), alteration))
     if kind != "noise":
         return row
-    noisy = read_shown(row.media, scene.locate, scene.video.num_frames, scene.video.max_pixels, alteration)
+    noisy = read_shown(row.media, scene.locate, scene.video.choice, scene.video.max_pixels, alteration)
     return dataclasses.replace(row, realised_sigma=realised_sigma(shown.pixels, noisy.pixels))

@@ -16,10 +16,11 @@ from stages.config import AugmentConfig, RolloutConfig
 from stages.context import num_text_tokens, num_vision_tokens
 from stages.engine import Sampling
 from stages.hint import Hint, best_trace, earns, make_hint, reasoning, usable
-from stages.prompts import question_text, render
+from stages.prompts import render
 from stages.rewards import grade
-from stages.rollout import Scene, as_in_the_data, ask
+from stages.rollout import Query, Scene, as_in_the_data, ask, text_of
 from storage.digest import derive_seed
+from storage.frames import Shown
 from storage.records import Alteration, Augmentation, Difficulty, Dropped, HintTrace, Sample
 
 STAGE_VERSION = 4
@@ -42,7 +43,7 @@ def add_hints(
         [as_in_the_data(sample, "original", difficulty.group_index) for sample, difficulty in items],
         Sampling(config.num_traces, rollout.temperature, rollout.max_new_tokens),
         scene,
-        text=lambda query: question_text(query.sample, reveal_answer=True),
+        text=lambda query, shown: text_of(query, shown, scene, reveal_answer=True),
         seed=lambda query: derive_seed(scene.seed, scene.round_index, "guided", query.sample.sample_id),
     )
     augmentations, rows = [], []
@@ -61,7 +62,7 @@ def add_hints(
                 difficulty.level * config.max_hint_fraction,
                 unit=config.hint_unit,
                 tokenizer=scene.processor.tokenizer,
-                fits=partial(_fits, sample, room, scene.processor),
+                fits=partial(_fits, query, request.shown, room, scene),
             )
         for i, (response, reward, trace) in enumerate(zip(responses, rewards, traces, strict=True)):
             name = (scene.run_id, scene.round_index, sample.sample_id, i, response, reward.total)
@@ -77,10 +78,10 @@ def has_control(sample: Sample, config: AugmentConfig, scene: Scene) -> bool:
     return draw < config.control_fraction
 
 
-def _fits(sample: Sample, room: int, processor: Any, hint: str) -> bool:
-    """Whether the prompt of `sample` with `hint` has at most `room` tokens, those of what it shows aside."""
-    prompt = render(processor, question_text(sample, hint=hint), sample.media.modalities)
-    return num_text_tokens(prompt, processor) <= room
+def _fits(query: Query, shown: Shown, room: int, scene: Scene, hint: str) -> bool:
+    """Whether the prompt of `query` with `hint` has at most `room` tokens, those of what it shows aside."""
+    text = text_of(dataclasses.replace(query, hint=hint), shown, scene)
+    return num_text_tokens(render(scene.processor, text, query.media.modalities), scene.processor) <= room
 
 
 def augmentation(sample: Sample, difficulty: Difficulty, scene: Scene, **found: Any) -> Augmentation:

@@ -6,9 +6,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from storage.container import TIMEOUT_SECONDS
+from storage.sampling import Choice, at_rate, uniform
+
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 HintUnit = Literal["sentences", "words", "tokens"]
+PromptStyle = Literal["short", "full"]
 
 
 class Config(BaseModel):
@@ -40,17 +44,36 @@ class VideoConfig(Config):
     """How a video, and an image beside it or alone, become the model's input."""
 
     num_frames: Annotated[int, Field(ge=1)] = 16
-    """Frames sampled uniformly from each video (paper: at most 16)."""
+    """Frames sampled uniformly from each video, all if it has fewer (paper: at most 16)."""
+    frames_per_second: Positive | None = None
+    """Frames shown of each second, `num_frames` at most; without it, `num_frames` whatever the length."""
+    timeout_seconds: Positive = TIMEOUT_SECONDS
+    """A video that is not read within this time is dropped, with the reason; not part of a stage's key."""
     min_pixels: Annotated[int, Field(ge=28 * 28)] = 28 * 28
     """A frame or image with fewer pixels is enlarged to this many."""
     max_pixels: Annotated[int, Field(ge=28 * 28)] = 252 * 252
     """A frame or image with more pixels is reduced to this many (paper: 252 x 252; of the image it says nothing)."""
+
+    @property
+    def choice(self) -> Choice:
+        """Which frames of a video are shown."""
+        if self.frames_per_second is None:
+            return uniform(self.num_frames)
+        return at_rate(self.frames_per_second, self.num_frames)
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.min_pixels > self.max_pixels:
             raise ValueError(f"min_pixels is {self.min_pixels}, max_pixels {self.max_pixels}: give at least as many")
         return self
+
+
+class PromptsConfig(Config):
+    """What a prompt says besides the question."""
+
+    style: PromptStyle = "full"
+    """`full`: the instruction, an example of a response, and where seconds are asked for the times of the frames;
+    `short`: the instruction alone, which the embedded policy was warmed up on."""
 
 
 class SelectConfig(Config):
@@ -172,10 +195,19 @@ class CurateConfig(Config):
 
 
 class EvaluateConfig(Config):
-    """Greedy accuracy on the validation split, of the policy that enters a round and of the last one."""
+    """Responses to the validation split: greedy ones, and sampled ones if asked for.
+
+    In a run, those of the policy that enters a round and of the last one.
+    """
 
     every: Annotated[int, Field(ge=1)] = 1
     """Rounds between evaluations; the first and the last policy are always evaluated."""
+    num_samples: Annotated[int, Field(ge=0)] = 0
+    """Responses sampled to each question besides the greedy one, for pass@k and the majority vote; 0: none."""
+    temperature: Annotated[float, Field(gt=0.0, le=2.0)] = 1.0
+    """Their sampling temperature, at most 2 (vLLM's own bound)."""
+    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """They take each token from the likeliest ones whose probabilities add up to this; 1: from all."""
     max_new_tokens: Annotated[int, Field(ge=1)] = 256
     """Longest response, tokens."""
     shard_size: Annotated[int, Field(ge=1)] = 64

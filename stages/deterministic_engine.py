@@ -65,6 +65,8 @@ class DeterministicEngine:
     def _complete(self, request: Request, index: int, max_new_tokens: int) -> Completion:
         choice = derive_seed("deterministic", request.prompt, request.seed, index)
         text = f"<think>{TRACES[choice % len(TRACES)]}</think><answer>{_answer(request.prompt, choice)}</answer>"
+        if "<glue>" in request.prompt:
+            text += f"<glue>[({choice % 4 / 2}, {choice % 4 / 2 + 1})]</glue>"
         tokenizer = self._processor.tokenizer
         ids = [*tokenizer.encode(text, add_special_tokens=False), tokenizer.eos_token_id]
         finish = "stop" if len(ids) <= max_new_tokens else "length"
@@ -84,4 +86,6 @@ def _answer(prompt: str, choice: int) -> str:
         return str(letters[choice % len(letters)])
     if "Answer with seconds" in prompt:
         return f"{choice % 4 / 2} to {choice % 4 / 2 + 1}"
+    if "Answer with yes or no" in prompt:
+        return "yes" if choice % 2 else "no"
     return str(choice % 6) if "Answer with a number" in prompt else WORDS[choice % len(WORDS)]

@@ -27,11 +27,13 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How to sample: `num_responses` a request; temperature 0 is greedy; `max_new_tokens` bounds each response."""
+    """How to sample: `num_responses` a request; temperature 0 is greedy; `max_new_tokens` bounds each response; a token
+    is one of the likeliest whose probabilities add up to `top_p`."""
 
     num_responses: int
     temperature: float
     max_new_tokens: int
+    top_p: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,7 +4,8 @@ The answer is looked for as whole words, in any case, whatever punctuation or ar
 
 - number: its digits ("3", "3.0", "1,000") and, from 0 to 99, its words; the sign is ignored.
 - short text: its words, numbers among them in both spellings.
-- multiple choice: the right option's text, and its letter only where it is a label: `(A)`, `A.`, `A)`, `A:`, quoted or
+- yes or no: the word, but "no" before another word ("no one", "no longer") only where it is named as an answer is.
+- options: the right option's text, and its letter only where it is a label: `(A)`, `A.`, `A)`, `A:`, quoted or
   emphasised (`"A"`, `**A**`, `[A]`), `answer is A` (or `must be`, `answer: A`; option, choice, letter), `choose A`,
   `A is correct`. The article is no leak: a small "a" counts after these words only if no word follows it.
 - time spans: a span's start and end, wherever they stand; rounded or spelled ones only in order and at most 24
@@ -79,11 +80,11 @@ def _span_patterns(spans: tuple[tuple[float, float], ...]) -> list[list[re.Patte
 
 def _forms(sample: Sample) -> Iterator[str]:
     answer = unicodedata.normalize("NFKC", sample.answer)
-    yield from _phrase(answer)
+    yield from _yes_no(answer) if sample.problem_type == "yes_no" else _phrase(answer)
     number = read_number(answer)
     if number is not None and (sample.problem_type == "number" or " ".join(answer.casefold().split()) in NUMBER_WORDS):
         yield _number(number.value)
-    if sample.problem_type == "multiple_choice" and sample.options:
+    if sample.options:
         yield from _phrase(unicodedata.normalize("NFKC", sample.options[ord(sample.answer) - ord("A")]))
     for start, end in sample.spans:
         yield rf"(?:{_seconds(start)})\D{{0,24}}(?:{_seconds(end)})"
@@ -117,6 +118,12 @@ def _letter(letter: str) -> Iterator[str]:
     yield rf"{_START}{capital}\W+is\W+(?:the\W+)?(?:right|correct|best|answer){_END}"
     label = f"(?-i:{letter}|{letter.lower()}(?!\\s+[*\"'`“‘]*\\w))" if letter == "A" else letter
     yield rf"\b(?:{_NAMES}|{_CHOOSES})[\s:=*_\"'`(\[]+{label}{_END}"
+
+
+def _yes_no(word: str) -> Iterator[str]:
+    """`word` anywhere, but "no" before another word only where it is named."""
+    yield rf"{_START}{word}{_END}" if word == "yes" else rf"{_START}{word}{_END}(?!\s+\w)"
+    yield rf"\b(?:{_NAMES}|{_CHOOSES})[\s:=*_\"'`(\[]+{word}{_END}"
 
 
 def _number(value: Fraction) -> str:

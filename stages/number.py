@@ -25,7 +25,7 @@ NUMBER_WORDS: Final[dict[str, int]] = {word: value for value, word in enumerate(
 # Words that change the value of the number before them are no units.
 _NO_UNIT = re.compile(
     "(?:dozen|hundred|thousand|million|billion|trillion|half|third|quarter|fourth|fifth|sixth|seventh|eighth|ninth|tenth)s?"
-    "|halves|squared|cubed|pi|plus|minus|times|over|by|point|to|or|and|out"
+    "|halves|k|bn|squared|cubed|pi|plus|minus|times|over|by|point|to|or|and|out"
 )
 _FRACTION = re.compile(r"([+-]?)\s*(?:(\d+)\s+)?(\d+)\s*/\s*(\d+)")
 _DECIMAL = re.compile(r"([+-]?)\s*((?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?|\.\d+)(?:e[+-]?\d{1,2})?)")
@@ -44,7 +44,7 @@ def read_number(text: str) -> Number | None:
     """The one finite number that `text` is; None if it is anything else.
 
     Reads digits of any script, thousands commas, decimals, exponents below 100, fractions, mixed numbers, and number
-    words from zero to ninety-nine. A percent sign or up to three words of unit may follow.
+    words from zero to ninety-nine. A percent sign or up to three words of unit may follow; units are not compared.
     """
     text = text.casefold().replace("\u2212", "-").replace("\\%", "%").strip().removesuffix(".").strip("$").strip()
     if len(text) > _LONGEST:

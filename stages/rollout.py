@@ -13,15 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from stages.config import RewardsConfig, RolloutConfig, VideoConfig
+from stages.config import PromptsConfig, RewardsConfig, RolloutConfig, VideoConfig
 from stages.engine import Engine, EngineError, Generation, Request, Sampling
 from stages.prompts import question_text, render
 from stages.rewards import grade, max_reward, reward_columns
 from storage.digest import derive_seed
+from storage.errors import ImageError, VideoError
 from storage.frames import Shown, read_shown
-from storage.image import ImageError
 from storage.records import Alteration, Dropped, Kind, Media, Pass, Rollout, Sample
-from storage.video import VideoError
 
 STAGE_VERSION = 3
 
@@ -57,6 +56,7 @@ class Scene:
     engine: Engine
     processor: Any
     video: VideoConfig
+    prompts: PromptsConfig
     rewards: RewardsConfig
     locate: Callable[[str], Path]
 
@@ -71,10 +71,17 @@ def roll_out(queries: Sequence[Query], config: RolloutConfig, scene: Scene) -> t
         queries,
         sampling,
         scene,
-        text=lambda query: question_text(query.sample, hint=query.hint),
+        text=lambda query, shown: text_of(query, shown, scene),
         seed=lambda query: derive_seed(scene.seed, scene.round_index, query.pass_, query.sample.sample_id),
     )
     return [rollout for answer in answered for rollout in _graded(*answer, config, scene)], dropped
+
+
+def text_of(query: Query, shown: Shown, scene: Scene, *, reveal_answer: bool = False) -> str:
+    """What the user says: the question as the scene's settings have it, about what is shown."""
+    times = shown.video.times - shown.video.times[0] if shown.video else ()
+    style = scene.prompts.style
+    return question_text(query.sample, style, times=times, hint=query.hint, reveal_answer=reveal_answer)
 
 
 def ask(
@@ -82,7 +89,7 @@ def ask(
     sampling: Sampling,
     scene: Scene,
     *,
-    text: Callable[[Query], str],
+    text: Callable[[Query, Shown], str],
     seed: Callable[[Query], int],
 ) -> tuple[list[tuple[Query, Request, Generation]], list[Dropped]]:
     """Puts `text` of each query, with what it shows, to the engine in one batch.
@@ -90,16 +97,31 @@ def ask(
     Returns each query with its request and what came back, in order; and the queries whose video or image cannot be
     read, with the reason. Raises EngineError if the engine returns another number of responses than was asked for.
     """
-    readable, shown, dropped = read_queries(queries, scene)
-    requests = [
-        Request(render(scene.processor, text(query), query.media.modalities), pixels, seed(query))
-        for query, pixels in zip(readable, shown, strict=True)
+    asked, dropped = prepare(queries, scene, text=text, seed=seed)
+    return answer(asked, sampling, scene), dropped
+
+
+def prepare(
+    queries: Sequence[Query], scene: Scene, *, text: Callable[[Query, Shown], str], seed: Callable[[Query], int]
+) -> tuple[list[tuple[Query, Request]], list[Dropped]]:
+    """The request of each query whose files read; the others with the reason."""
+    readable, pictures, dropped = read_queries(queries, scene)
+    asked = [
+        (query, Request(render(scene.processor, text(query, shown), query.media.modalities), shown, seed(query)))
+        for query, shown in zip(readable, pictures, strict=True)
     ]
-    generations = scene.engine.generate(requests, sampling) if requests else []
-    for query, generation in zip(readable, generations, strict=True):
+    return asked, dropped
+
+
+def answer(
+    asked: Sequence[tuple[Query, Request]], sampling: Sampling, scene: Scene
+) -> list[tuple[Query, Request, Generation]]:
+    """What the engine gives back to prepared requests, in one batch; EngineError as `ask` says."""
+    generations = scene.engine.generate([request for _, request in asked], sampling) if asked else []
+    for (query, _), generation in zip(asked, generations, strict=True):
         if len(generation.completions) != sampling.num_responses:
             raise EngineError(f"sample {query.sample.sample_id}: {len(generation.completions)} responses came back")
-    return list(zip(readable, requests, generations, strict=True)), dropped
+    return [(query, request, generation) for (query, request), generation in zip(asked, generations, strict=True)]
 
 
 def read_queries(queries: Sequence[Query], scene: Scene) -> tuple[list[Query], list[Shown], list[Dropped]]:
@@ -108,13 +130,21 @@ def read_queries(queries: Sequence[Query], scene: Scene) -> tuple[list[Query], l
     readable, shown, dropped = [], [], []
     for query in queries:
         try:
-            video = scene.video
-            shown.append(read_shown(query.media, scene.locate, video.num_frames, video.max_pixels, query.alteration))
-            readable.append(query)
+            pixels = read_shown(
+                query.media,
+                scene.locate,
+                scene.video.choice,
+                scene.video.max_pixels,
+                query.alteration,
+                timeout_seconds=scene.video.timeout_seconds,
+            )
         except (VideoError, ImageError) as error:
             reason = "unreadable_video" if isinstance(error, VideoError) else "unreadable_image"
             name = (scene.run_id, scene.round_index, scene.stage, query.pass_, query.sample.sample_id)
             dropped.append(Dropped(*name, reason=reason, detail=str(error)))
+            continue
+        readable.append(query)
+        shown.append(pixels)
     return readable, shown, dropped
 
 

@@ -13,14 +13,17 @@ _TRAILING = re.compile(rf"(?<![{_PUNCTUATION}])[{_PUNCTUATION}]+$")
 ARTICLES: Final = frozenset({"a", "an", "the"})
 
 
+def without_punctuation(text: str) -> str:
+    """`text` without the punctuation around it; text that is nothing else stays."""
+    return _TRAILING.sub("", _LEADING.sub("", text)) or text
+
+
 def normalise_text(text: str) -> str:
     """`text` without case, surrounding punctuation, articles and repeated white space; otherwise unchanged.
 
     An article is a word before another word, so the last word of "vitamin A" stays.
     """
-    stripped = unicodedata.normalize("NFC", text).casefold().strip()
-    stripped = _TRAILING.sub("", _LEADING.sub("", stripped)) or stripped
-    words = stripped.split()
+    words = without_punctuation(unicodedata.normalize("NFC", text).casefold().strip()).split()
     return " ".join([word for word in words[:-1] if word not in ARTICLES] + words[-1:])
 
 

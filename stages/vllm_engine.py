@@ -60,6 +60,7 @@ class VllmEngine:
             SamplingParams(
                 n=sampling.num_responses,
                 temperature=sampling.temperature,
+                top_p=sampling.top_p,
                 max_tokens=sampling.max_new_tokens,
                 seed=request.seed,
                 logprobs=0,

@@ -9,11 +9,11 @@ import numpy as np
 
 from storage import layout
 from storage.digest import sha256_bytes, sha256_file
+from storage.encode import write_video
 from storage.files import Files
 from storage.frames import Shown
 from storage.image import png_bytes
 from storage.records import Alteration, Media
-from storage.video import write_video
 
 
 def store_altered(files: Files, media: Media, shown: Shown, alteration: Alteration) -> Media:

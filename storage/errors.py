@@ -13,3 +13,11 @@ class RunBusy(UserError):
 
 class DamagedRun(Exception):
     """A committed file is missing or its bytes differ from its recorded digest. Exit code 1."""
+
+
+class VideoError(ValueError):
+    """A video that cannot be used; the message names the file and the reason."""
+
+
+class ImageError(ValueError):
+    """An image that cannot be used; the message names the file and the reason."""

@@ -11,13 +11,16 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from storage.container import TIMEOUT_SECONDS
 from storage.digest import derive_seed, sha256_file
-from storage.image import ImageError, read_image
+from storage.errors import ImageError, VideoError
+from storage.image import read_image
 from storage.mark import mark_frames
 from storage.mask import mask_frames
 from storage.noise import add_noise
 from storage.records import Alteration, Media
-from storage.video import Video, VideoError, pixel_limits, read_video
+from storage.sampling import Choice, every_frame
+from storage.video import Video, pixel_limits, read_video
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,17 +50,25 @@ class Shown:
 
 
 def read_shown(
-    media: Media, locate: Callable[[str], Path], num_frames: int, max_pixels: int, alteration: Alteration
+    media: Media,
+    locate: Callable[[str], Path],
+    choose: Choice,
+    max_pixels: int,
+    alteration: Alteration,
+    *,
+    timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> Shown:
     """What the files that a record names show, altered where the record says that this is left to the reader.
 
-    `locate` turns a stored path into a local one. The pixels are the same bytes either way, with the same OpenCV.
-    Raises VideoError or ImageError for a file that cannot be used, or whose bytes are not those of its digest.
+    `locate` turns a stored path into a local one. A file that holds altered frames holds those that were chosen, and is
+    read whole. The pixels are the same bytes either way, with the same OpenCV. Raises VideoError or ImageError for a
+    file that cannot be used, or whose bytes are not those of its digest.
     """
     video = image = None
     if media.video_path is not None:
         path = locate(media.video_path)
-        video = read_video(path, num_frames, max_pixels)
+        choose = every_frame if alteration.is_in_file else choose
+        video = read_video(path, max_pixels=max_pixels, choose=choose, timeout_seconds=timeout_seconds)
         if media.video_sha256 not in (None, sha256_file(path)):
             raise VideoError(f"{path}: its bytes changed since the run began")
     if media.image_path is not None:

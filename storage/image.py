@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import io
-import math
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
+from storage.errors import ImageError
+from storage.reduce import reduced
+
 MAX_ASPECT = 100
 """Longer side by shorter. The processors of transformers refuse 200, and a reduced picture's sides are rounded."""
-
-
-class ImageError(ValueError):
-    """An image that cannot be used; the message names the file and the reason."""
 
 
 def read_image(path: str | Path, max_pixels: int | None = None) -> np.ndarray:
@@ -37,7 +34,7 @@ def read_image(path: str | Path, max_pixels: int | None = None) -> np.ndarray:
     height, width = image.shape[:2]
     if max(height, width) > MAX_ASPECT * min(height, width):
         raise ImageError(f"{path}: is {width} x {height}; one side may be {MAX_ASPECT} times the other at most")
-    return _reduced(image, max_pixels)
+    return reduced(image, max_pixels)
 
 
 def png_bytes(image: np.ndarray) -> bytes:
@@ -56,12 +53,3 @@ def _rgb(image: Image.Image, path: Path) -> np.ndarray:
     if image.mode == "P":
         image = image.convert("RGBA")  # else Pillow warns of a transparent palette
     return np.array(image.convert("RGB"))
-
-
-def _reduced(image: np.ndarray, max_pixels: int | None) -> np.ndarray:
-    height, width = image.shape[:2]
-    if max_pixels is None or height * width <= max_pixels:
-        return image
-    scale = math.sqrt(max_pixels / (height * width))
-    size = (max(1, int(width * scale)), max(1, int(height * scale)))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)

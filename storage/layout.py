@@ -4,6 +4,8 @@ run.json                                  what the run is: data, initial policy,
 settings/00000.json                       the resolved settings, one file a change; the highest counts
 lock                                      held by the one process that writes
 empty/<table>.parquet                     no rows: the columns of a table that has no shard yet
+samples/<data>.parquet                    every sample, with the digests of its files
+samples/<data>-rejected.parquet           the annotation rows that became none, if there are any
 videos/<sha256>.avi, .png                 altered videos and images, named by their content
 views.sql                                 the tables a user queries, for any DuckDB shell (derived, replaceable)
 report.html                               the report (derived, replaceable)
@@ -63,6 +65,11 @@ def empty_table(table: str) -> str:
 def samples_table(data_digest: str) -> str:
     """The file that holds every sample of the run."""
     return f"samples/{data_digest[:16]}.parquet"
+
+
+def rejected_table(data_digest: str) -> str:
+    """The file that holds the annotation rows that became no sample; there if there are any."""
+    return f"samples/{data_digest[:16]}-rejected.parquet"
 
 
 def video_file(sha256: str) -> str:

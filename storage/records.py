@@ -10,7 +10,9 @@ from typing import Literal
 
 import numpy as np
 
-ProblemType = Literal["multiple_choice", "number", "short_text", "temporal_grounding"]
+ProblemType = Literal[
+    "multiple_choice", "grounded_choice", "yes_no", "number", "short_text", "free_text", "temporal_grounding"
+]
 Pass = Literal["original", "augmented", "control"]
 Kind = Literal["none", "noise", "mask", "hint", "cue"]
 Label = Literal["hard", "easy", "kept"]
@@ -35,17 +37,24 @@ class Media:
         shown: dict[Modality, str | None] = {"video": self.video_path, "image": self.image_path}
         return tuple(modality for modality, path in shown.items() if path is not None)
 
+    @property
+    def paths(self) -> list[str]:
+        """The files that there are, the video first."""
+        return [path for path in (self.video_path, self.image_path) if path is not None]
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One question about one video, one image, or both: an image beside a video is shown after it.
 
-    `answer` is the ground truth in canonical form: a capital letter for `multiple_choice` (index into
-    `options`), digits for `number`, the word or phrase for `short_text`, `0.5 to 1.5` for `temporal_grounding`, whose
-    truth is `spans`. `spans` are (start, end) in seconds. `task_level`: how far from the training data a validation
-    sample is, as its benchmark names it (SEED-Bench-R1: L1, L2, L3). `category`, `domain`, `duration_group`: the
-    benchmark's own names for the kind of task, the world it is set in and how long the video is. All four are None
-    where the benchmark has no such thing.
+    `answer` is the ground truth in canonical form: a capital letter for `multiple_choice` and `grounded_choice` (index
+    into `options`, which no other type has), `yes` or `no` for `yes_no`, digits for `number`, the word or phrase for
+    `short_text`, the sentence for `free_text`, `0.5 to 1.5` for `temporal_grounding`. `spans` are (start, end) in
+    seconds: the truth of `temporal_grounding`, and what `grounded_choice` asks for besides the letter. `task_level`:
+    how far from the training data a validation sample is, as its benchmark names it (SEED-Bench-R1: L1, L2, L3).
+    `category`, `domain`, `duration_group`: the benchmark's own names for the kind of task, the world it is set in and
+    how long the video is. All four are None where the benchmark has no such thing. `subtitles`: what is said in the
+    video, one line each, in order.
     """
 
     sample_id: str
@@ -62,12 +71,27 @@ class Sample:
     domain: str | None = None
     duration_group: str | None = None
     image_path: str | None = None
+    subtitles: tuple[str, ...] = ()
     image_sha256: str | None = None
 
     @property
     def media(self) -> Media:
         """What the sample shows, as it is in the data."""
         return Media(self.video_path, self.video_sha256, self.image_path, self.image_sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An annotation row that became no sample. line: from 1, or the key of a row that has no line of its own."""
+
+    file: str
+    line: str
+    field: str
+    value: str
+    rule: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.field} is {self.value}: {self.rule}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +123,12 @@ class Alteration:
     masked_frames: np.ndarray = field(default_factory=_no_frames)
     marked_frames: np.ndarray = field(default_factory=_no_frames)
     altered_on_read: bool = False
+
+    @property
+    def is_in_file(self) -> bool:
+        """Whether the file that a record names holds frames that were altered already."""
+        is_altered = self.noise_sigma is not None or len(self.masked_frames) > 0 or len(self.marked_frames) > 0
+        return is_altered and not self.altered_on_read
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -297,7 +327,11 @@ class TrainRollout:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """One greedy response to one validation sample by one policy version; `task_level` is the sample's."""
+    """One response to one validation sample by one policy version; `task_level` is the sample's.
+
+    temperature: 0 is the greedy response. response_index: from 0, of a sample's responses at one temperature.
+    official_answer, official_accuracy (0 to 1): as the benchmark's own scorer reads and counts it.
+    """
 
     run_id: str
     round_index: int
@@ -312,3 +346,7 @@ class Evaluation:
     reward_format: float
     reward_accuracy: float
     reward_iou: float | None
+    official_answer: str | None
+    official_accuracy: float
+    temperature: float
+    response_index: int

@@ -9,14 +9,14 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from storage import layout, schema, shards
 from storage.digest import sha256_file, sha256_value
 from storage.errors import DamagedRun, UserError
 from storage.files import Files
-from storage.records import Sample
+from storage.parallel import in_threads
+from storage.records import Rejected, Sample
 
 
 def data_digest(samples: Sequence[Sample], root: Path) -> str:
@@ -50,14 +50,31 @@ def write_samples(
     if files.exists(layout.samples_table(digest)):
         return
     for sample in samples:
-        if sample.video_path is None and sample.image_path is None:
+        if not sample.media.paths:
             raise UserError(f"sample {sample.sample_id}: has neither a video nor an image; give it one, or take it out")
-    rows = []
-    with ThreadPoolExecutor() as pool:
-        for i, row in enumerate(pool.map(lambda sample: _stored(files, sample), samples)):
-            rows.append(row)
-            progress("hash videos", i + 1, len(samples))
+    paths = list(dict.fromkeys(path for sample in samples for path in sample.media.paths))
+    found: dict[str | None, str | None] = {}
+    with in_threads(_hashed, paths) as hashed:
+        for path, sha256 in zip(paths, hashed, strict=True):
+            found[path] = sha256
+            progress("hash files", len(found), len(paths))
+    rows = [
+        dataclasses.replace(
+            sample,
+            video_path=sample.video_path and stored_path(files, sample.video_path),
+            video_sha256=found.get(sample.video_path),
+            image_path=sample.image_path and stored_path(files, sample.image_path),
+            image_sha256=found.get(sample.image_path),
+        )
+        for sample in samples
+    ]
     files.create(layout.samples_table(digest), shards.parquet_bytes("samples", rows))
+
+
+def write_rejected(files: Files, digest: str, rejected: Sequence[Rejected]) -> None:
+    """Writes the annotation rows that became no sample beside the sample table, once, if there are any."""
+    if rejected:
+        files.create(layout.rejected_table(digest), shards.parquet_bytes("rejected", rejected))
 
 
 def read_samples(files: Files, digest: str) -> list[Sample]:
@@ -83,19 +100,8 @@ def local_path(files: Files, path: str) -> Path:
     return Path(path) if Path(path).is_absolute() else files.local(path)
 
 
-def _stored(files: Files, sample: Sample) -> Sample:
-    """The sample as its table holds it."""
-    return dataclasses.replace(
-        sample,
-        video_path=None if sample.video_path is None else stored_path(files, sample.video_path),
-        video_sha256=_hashed(sample.video_path),
-        image_path=None if sample.image_path is None else stored_path(files, sample.image_path),
-        image_sha256=_hashed(sample.image_path),
-    )
-
-
-def _hashed(path: str | None) -> str | None:
+def _hashed(path: str) -> str | None:
     try:
-        return None if path is None else sha256_file(path)
+        return sha256_file(path)
     except OSError:
         return None

@@ -21,6 +21,7 @@ SCHEMA_VERSION = 1
 
 TABLES: dict[str, type] = {
     "samples": records.Sample,
+    "rejected": records.Rejected,
     "selected": records.Selected,
     "rollouts": records.Rollout,
     "difficulty": records.Difficulty,
@@ -38,6 +39,7 @@ _SCALARS = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.boo
 _LISTS = {
     "options": pa.list_(pa.string()),
     "spans": pa.list_(pa.list_(pa.float64())),
+    "subtitles": pa.list_(pa.string()),
     "prompt_token_ids": pa.list_(pa.int32()),
     "response_token_ids": pa.list_(pa.int32()),
     "engine_logprobs": pa.list_(pa.float32()),

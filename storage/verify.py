@@ -13,7 +13,7 @@ from storage.digest import sha256_file
 from storage.errors import DamagedRun, UserError
 from storage.files import Files
 from storage.inventory import Named, Recorded, altered_files, attempts
-from storage.records import Sample
+from storage.records import Rejected, Sample
 from storage.run import Identity, decode_settings
 from storage.samples import data_digest
 from storage.schema import from_table
@@ -231,12 +231,25 @@ class _Verification:
             self._damage(path, f"its samples are not those of {layout.IDENTITY}", FROM_A_COPY)
         else:
             self._rewritten(path, "samples", arrow, samples, FROM_A_COPY)
+        yield from self._rejected(self.identity)
         start, count = time.monotonic(), self.report.checked.setdefault("sample videos", Count())
         for i, media in enumerate(sample.media for sample in samples):
             self._sample_file(media.video_path, media.video_sha256, count)
             self._sample_file(media.image_path, media.image_sha256, count)
             self.progress("hash sample videos", i + 1, len(samples))
         count.seconds += time.monotonic() - start
+
+    def _rejected(self, identity: Identity) -> Iterable[str]:
+        """The table of rejected rows, if there is one, has the bytes that its rows are written as."""
+        path, remedy = layout.rejected_table(identity.data), "remove it; `deepvideo run` writes it again"
+        if not self.files.exists(path):
+            return
+        yield path
+        try:
+            arrow = parquet_table(self.files.read(path))
+            self._rewritten(path, "rejected", arrow, from_table(Rejected, arrow), remedy)
+        except (ValueError, OSError, KeyError, TypeError) as error:
+            self._damage(path, f"not a table of rejected rows ({type(error).__name__})", remedy)
 
     def _sample_file(self, path: str | None, sha256: str | None, count: Count) -> None:
         remedy = "restore the file; until then its sample is dropped"

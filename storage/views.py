@@ -44,6 +44,9 @@ def table_files(run: Run, table: str) -> list[str]:
     if table == "samples":
         return [layout.samples_table(run.identity.data)]
     found = [layout.empty_table(table)]
+    if table == "rejected":
+        there = layout.rejected_table(run.identity.data)
+        return [*found, there] if run.files.exists(there) else found
     for address in run.ledger.addresses():
         manifest = run.ledger.current(address)
         found += manifest.table_files(table) if manifest else []

@@ -2,6 +2,7 @@
 -- non-stale attempts list. A run's own copy is RUN/views.sql: cd RUN && duckdb -init views.sql
 
 create or replace view samples        as select * from read_parquet({samples}, union_by_name = true);
+create or replace view rejected       as select * from read_parquet({rejected}, union_by_name = true);
 create or replace view selected       as select * from read_parquet({selected}, union_by_name = true);
 create or replace view rollouts       as select * from read_parquet({rollouts}, union_by_name = true);
 create or replace view difficulty     as select * from read_parquet({difficulty}, union_by_name = true);
@@ -13,7 +14,8 @@ create or replace view train_steps    as select * from read_parquet({train_steps
 create or replace view train_rollouts as select * from read_parquet({train_rollouts}, union_by_name = true);
 create or replace view evaluations    as select * from read_parquet({evaluations}, union_by_name = true);
 
--- One row a policy and level of the benchmark, as SEED-Bench-R1 reports it. task_level is null where there are none.
+-- One row a policy and level of the benchmark, as SEED-Bench-R1 reports it, of the greedy responses. task_level is null
+-- where there are none.
 create or replace view evaluation_levels as
 select
     round_index, policy_version, task_level,
@@ -22,6 +24,7 @@ select
     avg(reward_accuracy) as accuracy,
     avg(reward_iou) as mean_iou
 from evaluations
+where temperature = 0
 group by all;
 
 -- One row an attempt: every complete one, and whether it is current.
@@ -146,7 +149,8 @@ with scored as (
 ), fed as (
     select round_index, count(*) filter (is_trained) as num_trained from made group by round_index
 ), validated as (
-    select round_index, avg(reward_accuracy) as validation_accuracy from evaluations group by round_index
+    select round_index, avg(reward_accuracy) as validation_accuracy
+    from evaluations where temperature = 0 group by round_index
 ), timed as (
     select round_index, sum(seconds) as seconds from stages where current group by round_index
 )

@@ -109,6 +109,12 @@ def settings_files(page: Path) -> dict[str, str]:
     return {found[1]: text for language, text in blocks(page) if (found := re.match(r"# (\S+\.toml)\n", text))}
 
 
+def data_files(page: Path) -> dict[str, str]:
+    """The JSON lines of a page after the words that name their file."""
+    text = page.read_text(encoding="utf-8")
+    return dict(re.findall(r"`(\S+\.jsonl)`:\n\n```json\n(.*?)^```$", text, flags=re.M | re.S))
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A finished run of three rounds, made on the same settings as the runs of the pages."""
@@ -143,7 +149,7 @@ WITH_COMMANDS = [page for page in PAGES if any(not command.elsewhere for command
 
 @pytest.mark.parametrize("page", WITH_COMMANDS, ids=lambda page: page.stem)
 def test_a_command_is_run_or_says_who_runs_it(page, workplace, prefect_server, capfd):
-    for name, text in settings_files(page).items():
+    for name, text in (settings_files(page) | data_files(page)).items():
         (workplace / name).write_text(text)
     for command in commands(page):
         if not command.elsewhere:
@@ -158,7 +164,7 @@ def execute(text: str, capfd) -> tuple[int, str]:
         result = subprocess.run(["bash", "-c", text], capture_output=True, text=True)
         return result.returncode, result.stderr
     arguments = words[1:]
-    if arguments[0] == "run":
+    if arguments[0] in ("run", "evaluate"):
         arguments[2:2] = SETS
     if arguments[0] == "demo":
         arguments += SETS
@@ -199,4 +205,4 @@ def test_the_python_of_a_page_runs(page, workplace):
 def test_the_readme_names_every_command():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     names = set(get_command(app).commands)
-    assert names == names & set(re.findall(r"\bdeepvideo (\w+)", text))
+    assert names == names & set(re.findall(r"\bdeepvideo ([\w-]+)", text))

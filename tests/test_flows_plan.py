@@ -118,7 +118,7 @@ def test_the_plan_of_a_run_bounds_what_the_run_then_did(three_rounds, small_conf
 
 def test_the_first_round_augments_nothing_and_switches_count(small_config, tmp_path):
     plan = make_plan(str(tmp_path), small_config)
-    assert stage_amounts(small_config, plan.size, "augment", 0) == Amounts()
+    assert stage_amounts(small_config, plan.size, "augment", 0, plan.num_validation) == Amounts()
     for change, amounts in (
         ({"decreasing": "off"}, {"traces": 0, "augmented": 80}),
         ({"decreasing": "cue"}, {"traces": 20, "augmented": 80}),
@@ -127,7 +127,7 @@ def test_the_first_round_augments_nothing_and_switches_count(small_config, tmp_p
     ):
         augment = small_config.augment.model_copy(update=change)
         config = small_config.model_copy(update={"augment": augment})
-        total = sum((stage_amounts(config, plan.size, stage, 1) for stage in SPECS), Amounts())
+        total = sum((stage_amounts(config, plan.size, stage, 1, plan.num_validation) for stage in SPECS), Amounts())
         assert {name: getattr(total, name) for name in amounts} == amounts
 
 
@@ -139,8 +139,10 @@ def test_an_absolute_reference_augments_in_the_first_round_and_a_share_bounds_it
             "augment": small_config.augment.model_copy(update={"max_share": 0.25}),
         }
     )
-    assert stage_amounts(config, plan.size, "augment", 0).traces == 2 * 2  # 2 of 10 samples, 2 traces each
-    assert stage_amounts(config, plan.size, "rollout_augmented", 0).augmented == 2 * 2 * 4
+    assert (
+        stage_amounts(config, plan.size, "augment", 0, plan.num_validation).traces == 2 * 2
+    )  # 2 of 10 samples, 2 traces each
+    assert stage_amounts(config, plan.size, "rollout_augmented", 0, plan.num_validation).augmented == 2 * 2 * 4
 
 
 @pytest.mark.parametrize(
@@ -157,7 +159,7 @@ def test_only_videos_that_are_written_count_as_bytes(small_config, tmp_path, cha
     plan = make_plan(str(tmp_path), small_config)
     config = small_config.model_copy(update={"augment": small_config.augment.model_copy(update=change)})
     videos = 10 * config.video.num_frames * config.video.max_pixels * 3
-    assert (stage_amounts(config, plan.size, "augment", 1).other_bytes >= videos) == writes
+    assert (stage_amounts(config, plan.size, "augment", 1, plan.num_validation).other_bytes >= videos) == writes
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,11 @@ from stages.rewards import grade, max_reward
 from stages.rollout import Query, Scene, as_in_the_data, roll_out
 from stages.vllm_engine import VllmEngine
 from storage.datasets import shapes
+from storage.encode import write_video
 from storage.noise import add_noise
 from storage.probe import PROBE_FILE
 from storage.records import Media, Sample
-from storage.video import read_video, write_video
+from storage.video import read_video
 from trainer.policy import load_processor
 from trainer.tiny_tokenizer import ChatTemplate
 from trainer.warmup import Schedule, warm_up
@@ -51,7 +52,9 @@ def _rewards(
     """Accuracy and format, [samples, 8] each, sampled at temperature 1 by the engine that a run uses."""
     policy = Policy(folder, folder / PROBE_FILE, 0)
     engine.load(policy)
-    scene = Scene("run", 0, "rollout", 0, 0, engine, load_processor(folder), config.video, config.rewards, Path)
+    scene = Scene(
+        "run", 0, "rollout", 0, 0, engine, load_processor(folder), config.video, config.prompts, config.rewards, Path
+    )
     rollouts, _ = roll_out(queries, config.rollout, scene)
     return (
         np.array([rollout.reward_accuracy for rollout in rollouts]).reshape(len(queries), -1),

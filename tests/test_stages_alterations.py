@@ -16,6 +16,7 @@ from stages.rollout import Scene
 from storage.altered import store_altered
 from storage.datasets import shapes
 from storage.digest import sha256_file
+from storage.encode import write_video
 from storage.files import Files
 from storage.frames import read_shown
 from storage.image import png_bytes, read_image
@@ -25,7 +26,7 @@ from storage.noise import add_noise
 from storage.records import Difficulty, Dropped, Media
 from storage.samples import local_path
 from storage.schema import to_table
-from storage.video import read_video, write_video
+from storage.video import read_video
 from trainer.policy import load_processor
 
 SPANS = ((0.5, 1.0),)
@@ -43,7 +44,8 @@ def world(tmp_path, checkpoint, clean_samples):
     config, files = load_config("tiny"), Files(tmp_path / "run")
     engine = DeterministicEngine(config.video, checkpoint)
     locate = lambda path: local_path(files, path)  # noqa: E731
-    scene = Scene("run", 1, "augment", 0, 1, engine, load_processor(checkpoint), config.video, config.rewards, locate)
+    processor = load_processor(checkpoint)
+    scene = Scene("run", 1, "augment", 0, 1, engine, processor, config.video, config.prompts, config.rewards, locate)
     sample = next(sample for sample in clean_samples if sample.problem_type != "temporal_grounding")
     return scene, files, replace(sample, spans=SPANS, video_sha256=sha256_file(sample.video_path))
 
@@ -68,7 +70,7 @@ def clean(world):
 def shown(world, row):
     """The video that the row alone leads to."""
     video = world[0].video
-    return read_shown(row.media, world[0].locate, video.num_frames, video.max_pixels, row.alteration).video
+    return read_shown(row.media, world[0].locate, video.choice, video.max_pixels, row.alteration).video
 
 
 @pytest.mark.parametrize("kind", ALTERATIONS)
@@ -201,7 +203,7 @@ def image(tmp_path):
 def whole(world, row):
     """Everything that the row alone leads to."""
     video = world[0].video
-    return read_shown(row.media, world[0].locate, video.num_frames, video.max_pixels, row.alteration)
+    return read_shown(row.media, world[0].locate, video.choice, video.max_pixels, row.alteration)
 
 
 @pytest.mark.parametrize("changes", [{}, {"video_path": None, "video_sha256": None}], ids=["beside", "alone"])

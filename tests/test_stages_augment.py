@@ -29,7 +29,8 @@ def world(tmp_path, checkpoint):
     config, files = load_config("tiny"), Files(tmp_path / "run")
     engine = DeterministicEngine(config.video, checkpoint)
     locate = lambda path: local_path(files, path)  # noqa: E731
-    scene = Scene("run", 1, "augment", 0, 1, engine, load_processor(checkpoint), config.video, config.rewards, locate)
+    processor = load_processor(checkpoint)
+    scene = Scene("run", 1, "augment", 0, 1, engine, processor, config.video, config.prompts, config.rewards, locate)
     return scene, config, files, shapes.load(tmp_path / "data")
 
 
@@ -119,7 +120,7 @@ def test_all_trajectories_of_all_hard_samples_are_one_call_of_the_engine(world, 
     assert sampling == Sampling(config.augment.num_traces, config.rollout.temperature, config.rollout.max_new_tokens)
     assert config.augment.num_traces > 1
     for request, sample in zip(requests, samples, strict=True):
-        assert question_text(sample, reveal_answer=True) in request.prompt
+        assert question_text(sample, "short", reveal_answer=True) in request.prompt
     assert len({request.seed for request in requests}) == len(samples)
 
 
@@ -135,7 +136,7 @@ def test_a_hint_is_cut_to_the_context_by_the_count_that_engine_and_trainer_make(
 
     def length(hint):
         query = Query(sample, "augmented", 0, sample.media, "hint", 1.0, hint)
-        text = lambda query: question_text(query.sample, hint=query.hint)  # noqa: E731
+        text = lambda query, _: question_text(query.sample, "short", hint=query.hint)  # noqa: E731
         [(_, _, generation)], _ = ask([query], Sampling(1, 1.0, 1), scene, text=text, seed=lambda query: 0)
         return len(generation.prompt_token_ids)
 
@@ -159,7 +160,7 @@ def test_the_processor_adds_the_same_tokens_for_a_video_whatever_the_text_is(wor
     added = set()
     for text in ("", "A", "\n", " x", "<think>", "ünü 猫 \U0001f600", "It moves.\n" * 50):
         query = as_in_the_data(samples[0], "original", 0)
-        [(_, request, generation)], _ = ask([query], Sampling(1, 1.0, 1), scene, text=lambda _: text, seed=lambda _: 0)  # noqa: B023
+        [(_, request, generation)], _ = ask([query], Sampling(1, 1.0, 1), scene, text=lambda *_: text, seed=lambda _: 0)  # noqa: B023
         added.add(num_vision_tokens(request, generation, scene.processor))
         placeholder = scene.processor.tokenizer.convert_tokens_to_ids("<|video_pad|>")
         assert num_text_tokens(request.prompt, scene.processor) + max(added) == len(generation.prompt_token_ids)

@@ -67,7 +67,7 @@ def run(tmp_path_factory, checkpoint):
         Sample(f"s{i}", clip.video_path, "What colour?", "red", "short_text") for i in range(max(NUM_SAMPLES.values()))
     ]
     by_id = {sample.sample_id: sample for sample in samples}
-    stage = Scene("run", 0, "", 0, 0, engine, processor, config.video, config.rewards, locate)
+    stage = Scene("run", 0, "", 0, 0, engine, processor, config.video, config.prompts, config.rewards, locate)
     manifests = []
     for r, count in NUM_SAMPLES.items():
         scene = replace(stage, round_index=r)

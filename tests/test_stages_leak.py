@@ -63,6 +63,9 @@ FILLER = (
 ).split()
 
 
+Spans = tuple[tuple[float, float], ...]
+
+
 @dataclass(frozen=True)
 class Case:
     """A sample and what gives its answer away."""
@@ -75,13 +78,14 @@ def cased(text: str) -> list[str]:
     return list(dict.fromkeys([text, text.upper(), text.lower(), text.title()]))
 
 
-def choice(letter: str) -> Case:
+def choice(letter: str, problem_type: ProblemType = "multiple_choice", spans: Spans = ()) -> Case:
     options = ("the green door", "17 cars", "on a chair", "Caf\u00e9 Noir")
-    sample = Sample("choice", "v.mp4", "Which?", letter, "multiple_choice", options)
+    sample = Sample(problem_type, "v.mp4", "Which?", letter, problem_type, options, spans)
     text = ["green door", "Green, the door", "green-door", "GREEN a door"], ["17 cars", "seventeen cars", "17 the Cars"]
     others = ["on a chair", "on the chair", "On chair"], ["caf\u00e9 noir", "CAFE\u0301 NOIR", "Caf\u00e9\u2014Noir"]
     words = (*text, *others)[ord(letter) - ord("A")]
     forms = [form.format(letter, letter.lower()) for form in LETTERS]
+    forms += [form.format(f"{start:g}", f"{end:g}") for start, end in spans for form in SPAN]
     return Case(sample, (*forms, *(form.format(word) for word in words for form in PHRASE)))
 
 
@@ -91,9 +95,9 @@ def number(answer: str, *spelled: str) -> Case:
     return Case(Sample(f"number {answer}", "v.mp4", "How many?", answer, "number"), tuple(forms))
 
 
-def phrase(answer: str, *others: str) -> Case:
+def phrase(answer: str, *others: str, problem_type: ProblemType = "short_text") -> Case:
     forms = [form.format(word) for word in (*cased(answer), *others) for form in PHRASE]
-    return Case(Sample(f"text {answer}", "v.mp4", "What?", answer, "short_text"), tuple(forms))
+    return Case(Sample(f"text {answer}", "v.mp4", "What?", answer, problem_type), tuple(forms))
 
 
 def grounded(*spans: tuple[float, float]) -> Case:
@@ -106,7 +110,29 @@ def grounded(*spans: tuple[float, float]) -> Case:
     return Case(Sample(f"when {answer}", "v.mp4", "When?", answer, "temporal_grounding", spans=spans), tuple(forms))
 
 
+YES = ["yes", "Yes,", "the answer is {0}", "**{0}**", "{0}: it moves", "so {0}!", "choose {0}"]
+NO = [
+    "No,",
+    "no.",
+    "the answer is {0}",
+    "the answer must be {0} then",
+    "**{0}**",
+    '"{0}" is it',
+    "{0}: it rests",
+    "choose {0}",
+]
+
+
+def yes_no(word: str, forms: list[str]) -> Case:
+    found = tuple(form.format(word) for form in forms)
+    return Case(Sample(f"is it {word}", "v.mp4", "Is it?", word, "yes_no"), found)
+
+
 CASES = [
+    yes_no("yes", YES),
+    yes_no("no", NO),
+    choice("B", "grounded_choice", ((3.2, 65.0),)),
+    phrase("A man parks the car", problem_type="free_text"),
     *map(choice, "ABCD"),
     number("3", "three", "3.0", "03", "\uff13"),
     number("0", "zero", "0.0"),
@@ -169,3 +195,11 @@ def test_articles_and_other_words_are_no_leak(data, case) -> None:
     hint = make_hint(trace, case.sample, 1.0)
     assert not hint.leaked
     assert hint.text == " ".join(trace.split())
+
+
+@pytest.mark.parametrize("trace", ["There is no one on the road.", "It no longer moves", "no, no ball; not now"])
+def test_no_before_a_word_does_not_say_no(trace: str) -> None:
+    sample = Sample("s", "v.mp4", "Is it?", "no", "yes_no")
+    hint = make_hint(trace, sample, 1.0)
+    assert hint.text == ("" if trace.startswith("no,") else trace)
+    assert make_hint(trace, Sample("s", "v.mp4", "Is it?", "yes", "yes_no"), 1.0).text == trace

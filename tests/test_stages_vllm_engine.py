@@ -74,7 +74,9 @@ def engine(config, policies):
 
 
 def scene(config, engine, processor, policy):
-    return Scene("run", 0, "rollout", 0, policy.version, engine, processor, config.video, config.rewards, Path)
+    return Scene(
+        "run", 0, "rollout", 0, policy.version, engine, processor, config.video, config.prompts, config.rewards, Path
+    )
 
 
 def rolled_out(config, engine, processor, policy, samples):

@@ -11,8 +11,9 @@ import pytest
 from storage import layout
 from storage.altered import store_video
 from storage.digest import sha256_bytes, sha256_file
+from storage.errors import VideoError
 from storage.files import Files
-from storage.video import VideoError, read_video
+from storage.video import read_video
 
 
 def noise(seed: int) -> np.ndarray:

@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
+from storage.encode import write_video
 from storage.noise import add_noise, noise_seed, realised_sigma
-from storage.video import read_video, write_video
+from storage.video import read_video
 
 GREY = np.full((8, 96, 96, 3), 128, np.uint8)
 RAMP = np.broadcast_to(np.arange(256, dtype=np.uint8)[:, None], (4, 64, 256, 3)).copy()

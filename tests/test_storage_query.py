@@ -146,7 +146,9 @@ def augmentation(sample_id: str, kind: Kind, *, control: bool) -> Augmentation:
 
 
 def evaluation(sample_id: str, accuracy: float, level: str | None = None, iou: float | None = None) -> Evaluation:
-    return Evaluation("r", 0, 0, sample_id, "number", level, "4", "4", "stop", accuracy, 0.0, accuracy, iou)
+    return Evaluation(
+        "r", 0, 0, sample_id, "number", level, "4", "4", "stop", accuracy, 0.0, accuracy, iou, "4", accuracy, 0.0, 0
+    )
 
 
 def two_rounds(run: Run) -> Run:

@@ -58,7 +58,8 @@ def test_the_digest_depends_on_every_annotation() -> None:
         {"category": "counting"},
         {"domain": "cooking"},
         {"duration_group": "60"},
-        {"image_path": "/data/images/1.png"},
+        {"image_path": "/data/images/now.png"},
+        {"subtitles": ("Hello.",)},
     ]
     assert {name for change in changes for name in change} | {"video_sha256", "image_sha256"} == {
         field.name for field in dataclasses.fields(Sample)
@@ -69,8 +70,11 @@ def test_the_digest_depends_on_every_annotation() -> None:
 
 
 def test_the_digest_ignores_the_place_of_the_data_the_order_and_video_digests() -> None:
-    here = data_digest([sample(1, "/here"), sample(2, "/here")], Path("/here"))
-    there = [dataclasses.replace(sample(n, "/there/deep"), video_sha256="0" * 64) for n in (2, 1)]
+    def placed(root: str) -> list[Sample]:
+        return [dataclasses.replace(sample(n, root), image_path=f"{root}/images/{n}.png") for n in (1, 2)]
+
+    here = data_digest(placed("/here"), Path("/here"))
+    there = [dataclasses.replace(s, video_sha256="0" * 64) for s in reversed(placed("/there/deep"))]
     assert data_digest(there, Path("/there/deep")) == here
 
 

@@ -35,7 +35,7 @@ def world(checkpoint, tmp_path_factory):
     engine, processor = DeterministicEngine(config.video, checkpoint), load_processor(checkpoint)
     engine.load(Policy(checkpoint, checkpoint, 0))
     locate = lambda path: local_path(files, path)  # noqa: E731
-    scene = Scene("run", 1, "augment", 0, 0, engine, processor, config.video, config.rewards, locate)
+    scene = Scene("run", 1, "augment", 0, 0, engine, processor, config.video, config.prompts, config.rewards, locate)
     sample = replace(shapes.load(root / "data")[0], problem_type="number", options=(), answer="2", spans=((0.5, 1.0),))
     return load_policy(checkpoint, trainable=False), scene, files, config.rollout, sample
 
@@ -161,3 +161,22 @@ def test_forward_passes_keep_the_order_and_their_budget(max_tokens, passes):
     assert [len(some) for some in found] == passes
     assert [group for some in found for group in some] == groups
     assert all(sum(group.num_tokens for group in some) <= max_tokens for some in found if len(some) > 1)
+
+
+@pytest.mark.parametrize(("num_frames", "expected"), [(8, [0, 1, 2, 4, 5, 6]), (4, [0, 2, 4, 6])])
+def test_frames_at_a_rate_are_the_same_for_engine_trainer_and_altered_file(world, num_frames, expected):
+    """Two seconds at 4 frames a second, three shown of each, num_frames at most; the file holds only those."""
+    model, scene, files, config, sample = world
+    video = scene.video.model_copy(update={"frames_per_second": 3.0, "num_frames": num_frames})
+    other = (model, replace(scene, video=video), files, config, sample)
+    clean, rollout = encoded(other, Alteration(), sample.media)
+    assert rollout.frame_indices.tolist() == expected
+    difficulty = Difficulty("run", 1, 0, sample.sample_id, 0.5, 0.5, 9, 0.3, "easy", 0.8)
+    features = []
+    for storage in ("video", "seed"):
+        row = make_harder(sample, difficulty, AugmentConfig(storage=storage), other[1], partial(store_altered, files))
+        group, rollout = encoded(other, row.alteration, row.media)
+        assert len(rollout.frame_indices) == len(expected)
+        features.append(group.visions["video"].features)
+    assert torch.equal(*features)
+    assert features[0].shape == clean.visions["video"].features.shape

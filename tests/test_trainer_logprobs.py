@@ -37,7 +37,7 @@ def rollouts(checkpoint, processor, tmp_path_factory):
     config = load_config("tiny", ["rollout.group_size=3"])
     engine = DeterministicEngine(config.video, checkpoint)
     engine.load(Policy(checkpoint, checkpoint, 0))
-    scene = Scene("run", 0, "rollout", 0, 0, engine, processor, config.video, config.rewards, Path)
+    scene = Scene("run", 0, "rollout", 0, 0, engine, processor, config.video, config.prompts, config.rewards, Path)
     queries = [as_in_the_data(s, "original", i) for i, s in enumerate(shapes.load(root))]
     found, _ = roll_out(queries, config.rollout, scene)
     return [found[i : i + 3] for i in range(0, 9, 3)]

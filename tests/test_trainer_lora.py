@@ -22,6 +22,7 @@ from storage.shards import Attempt
 from trainer.config import LoraConfig
 from trainer.lora import check_lora
 from trainer.policy import load_policy, load_processor
+from trainer.prefix import ResponseLogprobs
 from trainer.probe import measure
 from trainer.replay import replay
 from trainer.training import Training, TrainInputs
@@ -71,8 +72,8 @@ def second(first, groups, checkpoint, tmp_path_factory):
     return run(tmp_path_factory.mktemp("second"), groups, checkpoint, LORA, **after(first[0]), round_index=1)
 
 
-def scores(training, model, groups):
-    return np.concatenate([row for group in training.encode() for row in training.score(model, group)])
+def scores(training, model):
+    return np.concatenate([row for rows in training.score(model, training.encode()).values() for row in rows])
 
 
 def of(attempt, name):
@@ -81,10 +82,10 @@ def of(attempt, name):
 
 def test_the_adapter_off_is_the_reference_bit_for_bit(first, second, groups, checkpoint):
     training = Training(inputs(groups, checkpoint, **after(first[0])), LORA, quiet)
-    wanted = scores(training, load_policy(checkpoint, trainable=False), groups)
+    wanted = scores(training, ResponseLogprobs(load_policy(checkpoint, trainable=False)))
     with training.reference() as reference:
-        assert np.array_equal(scores(training, reference, groups), wanted)
-    on = scores(training, training.policy, groups)
+        assert np.array_equal(scores(training, reference), wanted)
+    on = scores(training, training.model)
     assert np.abs(on - wanted).max() > 1e-3
     assert np.array_equal(of(second[0], "ref_logps"), wanted)
     assert np.array_equal(of(second[0], "old_logps"), on)  # base + adapter, as theta is computed
@@ -130,7 +131,7 @@ def test_the_checkpoint_is_an_ordinary_one_with_the_log_probs_of_base_and_adapte
     for one, other in zip(*(measure(m, training.processor) for m in (training.policy, merged)), strict=True):
         assert np.allclose(one, other, atol=1e-5)
     # Responses of -20 nats a token are among these: in float64, so that what is left is the rounding of the merge.
-    apart, together = (scores(training, model.double(), groups) for model in (training.policy, merged.eval()))
+    apart, together = (scores(training, ResponseLogprobs(model.double())) for model in (training.policy, merged.eval()))
     assert np.abs(apart - together).max() < 1e-5
     assert np.abs(of(attempt, "ref_logps") - together).max() > 1e-2
 

@@ -8,6 +8,7 @@ whole, its remedy included. Exit code 2 is the user's mistake, 1 a fault of the 
 # ruff: noqa: E501  (one row a line)
 
 import hashlib
+import json
 import os
 import re
 import shlex
@@ -21,6 +22,7 @@ from pathlib import Path
 import av
 import pytest
 from conftest import call, one_line
+from own_clips import clips, questions
 from s3fs import S3FileSystem
 from served import free_port
 from small_disk import disk, fill, remount
@@ -45,6 +47,9 @@ RUN = "run tiny " + " ".join(f"--set {override}" for override in TINIEST)
 NEW = f"{RUN} --run-dir {{new}}"
 AGAIN = f"{RUN} --run-dir {{run}}"
 FROM_FILE = "run {tmp}/c.toml --run-dir {new}"
+CLIPS = f"--set data.name=jsonl --set data.paths.annotations={{tmp}}/own.jsonl --set data.paths.video_root={clips()}"
+OWN = f"{NEW} {CLIPS}"
+CHECK = f"check-data tiny --run-dir {{run}} {CLIPS} --set select.samples_per_round=4"
 MODEL = f"{NEW} --set model.path={{tmp}}/model"
 HELP = r" \(see deepvideo --help\)"
 NO_RUN = r"no run is there \(run.json is missing\); start one with: deepvideo run CONFIG"
@@ -105,6 +110,11 @@ def model(damage):
         damage(place.tmp / "model")
 
     return make
+
+
+def own(rows):
+    """{tmp}/own.jsonl, with these rows."""
+    return lambda place: (place.tmp / "own.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
 
 
 def busy(place):
@@ -181,6 +191,19 @@ SETTINGS = [
     Wrong("odd groups to be mixed", f"{NEW} --set rollout.group_size=5 --set curate.noisy_rollout=true", r".*rollout.group_size is 5, curate.noisy_rollout true: its groups are half clean, half noisy; give an even size"),
     Wrong("least level above the highest", f"{NEW} --set difficulty.min_level=0.5 --set difficulty.max_level=0.4", r".*difficulty.min_level is 0.5, max_level 0.4: no level is between them; to augment nothing, .*"),
     Wrong("no round in a demo", "demo --rounds 0 --run-dir {new}", rf".*rounds is 0: i{LESS} 1"),
+]  # fmt: skip
+
+DATA = [
+    Wrong("data set that nobody reads", f"{NEW} --set data.name=jsnol", r".*data.name is 'jsnol': input should be 'shapes', .*; did you mean jsonl\?"),
+    Wrong("own data without a file", f"{NEW} --set data.name=jsonl", r"data.paths.annotations is missing; jsonl takes annotations, video_root"),
+    Wrong("missing annotations", OWN, r"data.paths.annotations: .*/own.jsonl is not there; give an existing file or folder"),
+    Wrong("missing annotations of a plan", f"{OWN} --dry-run", r"data.paths.annotations: .*/own.jsonl is not there; give an existing file or folder"),
+    Wrong("bad annotation row", OWN, r".*/own.jsonl:14: answer is \"E\": the letter of an option, A to D; mend the row, or give data.on_bad_row = report to go on without it", make=own([*questions(), questions()[0] | {"sample_id": "odd", "answer": "E"}])),
+    Wrong("video outside the data root", OWN, r".*/own.jsonl:1: video is \"../bikes.mp4\": a file below the data root; mend the row, .*", make=own([questions()[0] | {"video": "../bikes.mp4"}])),
+    Wrong("fewer samples than a round", f"{OWN} --set select.samples_per_round=11", r"select.samples_per_round is 11, but jsonl has 10 training samples: .* ask for fewer, or give more data", make=own(questions())),
+    Wrong("nothing to evaluate on", OWN, r"jsonl has no validation sample, .*: give rows of that split, other files in data.validation, or a data.validation_share above 0", make=own(questions()[:10])),
+    Wrong("data that another run holds", CHECK, rf".*holds another run \(its data differ\); {IDENTITY}", make=own(questions())),
+    Wrong("data with a broken video", CHECK, r"1 wrong: 0 rows, 1 videos, 0 spans; mend what is listed above", make=own([*questions(), questions()[0] | {"sample_id": "odd", "video": "odd.mp4"}])),
 ]  # fmt: skip
 
 COMMANDS = [
@@ -269,7 +292,7 @@ MACHINE = [
     Wrong("store that does not answer", "status --run-dir s3://bucket/no-answer", r"object store: Could not connect to the endpoint URL: .*; check AWS_ENDPOINT_URL, .*", 1, store("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")),
 ]  # fmt: skip
 
-WRONG = [*SETTINGS, *COMMANDS, *MODELS, *RUNS, *QUERIES, *MACHINE]
+WRONG = [*SETTINGS, *DATA, *COMMANDS, *MODELS, *RUNS, *QUERIES, *MACHINE]
 
 
 @pytest.fixture(scope="module")

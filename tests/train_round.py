@@ -11,8 +11,8 @@ from storage.files import Files
 from storage.records import TrainRollout, TrainStep
 from storage.shards import Attempt
 from trainer.config import TrainConfig
+from trainer.launch import train_round
 from trainer.policy import load_policy, load_processor
-from trainer.train import train
 from trainer.training import TrainInputs
 
 CONFIG = TrainConfig(learning_rate=1e-4, groups_per_batch=4, updates_per_batch=2, dtype="float32", kl_weight=0.5)
@@ -23,7 +23,8 @@ def five_groups(root, checkpoint):
     shapes.generate(root, seed=9, num_train=48, num_validation=0)
     config = load_config("tiny", ["rollout.group_size=4"])
     engine = DeterministicEngine(config.video, checkpoint)
-    scene = Scene("run", 0, "rollout", 0, 0, engine, load_processor(checkpoint), config.video, config.rewards, Path)
+    processor = load_processor(checkpoint)
+    scene = Scene("run", 0, "rollout", 0, 0, engine, processor, config.video, config.prompts, config.rewards, Path)
     queries = [as_in_the_data(s, "original", i) for i, s in enumerate(shapes.load(root))]
     rows, _ = roll_out(queries, config.rollout, scene)
     found = [rows[i : i + 4] for i in range(0, len(rows), 4)]
@@ -41,7 +42,7 @@ def run(folder, groups, checkpoint, config=CONFIG, progress=nothing, **changes):
     files = Files(folder)
     attempt = Attempt(files, "00000/train", "key", 0, 1, {}, 0, {})
     inputs = TrainInputs(groups, checkpoint, checkpoint, None, Path, files.scratch, "run", 0, 0)
-    num_shards = train(attempt, replace(inputs, **changes), config, progress)
+    num_shards = train_round(attempt, replace(inputs, **changes), config, progress)
     rows = [
         [row for i in range(1, num_shards) for row in attempt.read_shard(record, table, i)]
         for record, table in ((TrainStep, "train_steps"), (TrainRollout, "train_rollouts"))

@@ -19,10 +19,11 @@ computed once a round and used in each of its passes.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -32,6 +33,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from storage.frames import read_shown
 from storage.records import Modality, Rollout
+from storage.sampling import exactly
 from trainer.positions import Grid, mrope_positions
 from trainer.prefix_attention import PackedGroup, Packing
 
@@ -44,6 +46,17 @@ PIXELS: dict[Modality, tuple[str, str]] = {
 
 class ParityError(Exception):
     """Engine and trainer disagree on what a prompt is; training on it would be training on something else."""
+
+
+class Sized(Protocol):
+    """What has a number of packed tokens."""
+
+    @property
+    def num_tokens(self) -> int:
+        """P + G T of a group."""
+
+
+S = TypeVar("S", bound=Sized)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,8 +82,7 @@ class Group:
     @property
     def place(self) -> PackedGroup:
         """What the group takes of a packed sequence."""
-        longest = max(len(rollout.response_token_ids) for rollout in self.rollouts)
-        return PackedGroup(len(self.rollouts[0].prompt_token_ids), len(self.rollouts), longest)
+        return place_of(self.rollouts)
 
     @property
     def num_tokens(self) -> int:
@@ -94,6 +106,12 @@ class Batch:
     temperature: float
 
 
+def place_of(rollouts: Sequence[Rollout]) -> PackedGroup:
+    """What a group of `rollouts` takes of a packed sequence; its video need not be encoded."""
+    longest = max(len(rollout.response_token_ids) for rollout in rollouts)
+    return PackedGroup(len(rollouts[0].prompt_token_ids), len(rollouts), longest)
+
+
 def encode_group(
     rollouts: Sequence[Rollout], model: Any, processor: Any, locate: Callable[[str], Path], device: torch.device
 ) -> Group:
@@ -107,10 +125,21 @@ def encode_group(
             f"sample {first.sample_id}: its group's rollouts have different prompts, but a group is trained on one; "
             "curate must put together rollouts of the same input"
         )
-    shown = read_shown(first.media, locate, len(first.frame_indices), first.max_pixels, first.alteration)
-    if shown.video is not None and not np.array_equal(shown.video.indices, first.frame_indices):
+    shown = read_shown(
+        first.media,
+        locate,
+        exactly(first.frame_indices),
+        first.max_pixels,
+        first.alteration,
+        timeout_seconds=math.inf,  # the engine's stage, which read it before, has the limit
+    )
+    video = shown.video
+    if video is not None and (
+        not np.array_equal(video.indices, first.frame_indices) or video.num_file_frames != first.video_num_frames
+    ):
         raise ParityError(
-            f"sample {first.sample_id}: frames {shown.video.indices} were read, the engine saw {first.frame_indices}"
+            f"sample {first.sample_id}: frames {video.indices} of {video.num_file_frames} were read, the engine saw "
+            f"{first.frame_indices} of {first.video_num_frames}"
         )
     inputs = shown.processor_inputs(first.min_pixels, first.max_pixels)
     encoded = processor(text=[first.prompt], **inputs, return_tensors="pt")
@@ -139,9 +168,9 @@ def _encode(modality: Modality, model: Any, encoded: Mapping[str, Any], device: 
     return Vision(torch.cat(outputs.pooler_output), Grid(grids[0], float(seconds[0])))
 
 
-def forward_passes(groups: Sequence[Group], max_tokens: int) -> list[Sequence[Group]]:
+def forward_passes(groups: Sequence[S], max_tokens: int) -> list[Sequence[S]]:
     """`groups` cut, in their order, into runs of at most `max_tokens` packed tokens; a larger group is a run alone."""
-    passes, start, tokens = list[Sequence[Group]](), 0, 0
+    passes, start, tokens = list[Sequence[S]](), 0, 0
     for i, group in enumerate(groups):
         if i > start and tokens + group.num_tokens > max_tokens:
             passes.append(groups[start:i])

@@ -225,6 +225,11 @@ class TrainConfig(Settings):
     """Precision of forward and backward passes; weights and optimiser state stay in float32."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, more time."""
+    num_processes: Annotated[int, Field(ge=1)] = 1
+    """Processes that train, each on whole groups of every batch; on GPUs one a device (docs/gpu.md). The method is the
+    same but for rounding, as on another machine: a change makes nothing stale."""
+    strategy: Literal["ddp", "fsdp2"] = "ddp"
+    """What several processes keep: `ddp`, each the whole policy and optimiser; `fsdp2`, each its part of them."""
     save_every: Annotated[int, Field(ge=1)] = 25
     """Optimiser steps after which weights and optimiser are saved beside the round: a killed stage goes on there."""
     trackers: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = ()
@@ -238,6 +243,15 @@ class TrainConfig(Settings):
                 f"importance_sampling is {self.importance_sampling}, loss.type {self.loss.type}: "
                 f"that loss can have {' or '.join(levels) or 'none'}; "
                 f"give importance_sampling = {' or '.join(levels) or 'off'}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _can_spread(self) -> Self:
+        if self.num_processes > self.groups_per_batch:
+            raise ValueError(
+                f"num_processes is {self.num_processes}, groups_per_batch {self.groups_per_batch}: a process trains on "
+                "whole groups of each batch; give no more processes than groups"
             )
         return self
 

@@ -16,7 +16,6 @@ from trainer.losses.importance import sampling_weights
 from trainer.losses.kl import kl_penalty
 from trainer.pairs import best_and_worst
 from trainer.policy_loss import Responses, policy_loss, response_advantages
-from trainer.prefix import response_logprobs
 from trainer.training import OldLogps, Training
 
 
@@ -35,8 +34,8 @@ class Part:
     capped: Sequence[bool]
 
 
-def accumulate(training: Training, groups: Sequence[Group], num_groups: int, stored: OldLogps) -> Part:
-    """Adds the gradient of some of a step's `num_groups` groups; every group weighs the same."""
+def accumulate(training: Training, groups: Sequence[Group], share: float, stored: OldLogps) -> Part:
+    """Adds the gradient of some of a step's groups, which are `share` of them; every group weighs the same."""
     config = training.config
     batch = collate(groups, training.policy.config, training.forbidden, training.device)
     rollouts = [rollout for group in groups for rollout in group.rollouts]
@@ -49,7 +48,7 @@ def accumulate(training: Training, groups: Sequence[Group], num_groups: int, sto
     seeds = [derive_seed(training.inputs.seed, "pairs", group.rollouts[0].group_id) for group in groups]
     pairs = best_and_worst(rewards, group_size, seeds)
     with training.accelerator.autocast():
-        logps = response_logprobs(training.model, batch)
+        logps = training.model(batch)
     responses = Responses(
         policy_logps=logps,
         old_logps=old,
@@ -71,7 +70,8 @@ def accumulate(training: Training, groups: Sequence[Group], num_groups: int, sto
         reduction=config.kl_reduction,
         old_logps=old,
     )
-    training.accelerator.backward((loss + training.kl_weight * kl) * (len(groups) / num_groups))
+    # Gradients are averaged over the ranks; the batch's is their sum.
+    training.accelerator.backward((loss + training.kl_weight * kl) * (share * training.num_ranks))
     sums = logps.detach().double().sum(dim=1).cpu()
     rho = sums - old.double().sum(dim=1).cpu()
     return Part(float(loss.detach()), float(kl.detach()), rho, sums, advantage, capped)

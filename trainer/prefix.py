@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainer.batch import Batch
 from trainer.logprobs import token_logprobs
@@ -35,3 +35,15 @@ def response_logprobs(model: Any, batch: Batch) -> Tensor:
     states, tokens = hidden[batch.predictors[batch.mask]], batch.responses[batch.mask]
     logprobs = token_logprobs(model.lm_head, states, tokens, batch.temperature, batch.forbidden)
     return torch.zeros(batch.mask.shape, device=logprobs.device).masked_scatter(batch.mask, logprobs)
+
+
+class ResponseLogprobs(nn.Module):
+    """A policy as the function that training differentiates; what DDP and FSDP2 do, they do around a forward."""
+
+    def __init__(self, policy: Any) -> None:
+        super().__init__()
+        self.policy = policy
+
+    def forward(self, batch: Batch) -> Tensor:
+        """float32 [N, T], see response_logprobs."""
+        return response_logprobs(self.policy, batch)

@@ -1,7 +1,8 @@
 """Where a killed train stage goes on: weights and optimiser after some steps, in a state beside the attempt's shards.
 
 Nothing else is needed: a step reads the policy, the optimiser's state, the groups and the stored log-probs, and draws
-no random number. On one CPU process the steps that follow are those of a run that was not killed, bit for bit.
+no random number. On one CPU process the steps that follow are those of a run that was not killed, bit for bit. The
+state is the same whatever the number of ranks and what each of them kept of it: a stage may go on with others.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ STATE_FILE = "state.pt"
 
 def save_state(training: Training, attempt: Attempt, index: int, num_steps: int) -> None:
     """Keeps the state after the round's first `num_steps` optimiser steps, with which shard `index` ends."""
-    folder = training.inputs.scratch()
-    state = {"num_steps": num_steps, "weights": training.weights(), "optimizer": training.optimizer.state_dict()}
-    torch.save(state, folder / STATE_FILE)
-    keep_state(attempt, index, folder)
+    state = {"num_steps": num_steps, "weights": training.weights(), "optimizer": training.optimizer_state()}
+    if training.is_first:
+        folder = training.inputs.scratch()
+        torch.save(state, folder / STATE_FILE)
+        keep_state(attempt, index, folder)
 
 
 def resume(training: Training, attempt: Attempt) -> tuple[int, int]:
@@ -31,8 +33,9 @@ def resume(training: Training, attempt: Attempt) -> tuple[int, int]:
     if found is None:
         return 1, 0
     index, folder = found
-    drop_states(attempt, before=index)
+    if training.is_first:
+        drop_states(attempt, before=index)
     state = torch.load(Path(folder) / STATE_FILE, weights_only=True, map_location="cpu")
-    training.policy.load_state_dict(state["weights"], strict=False)
-    training.optimizer.load_state_dict(state["optimizer"])
+    training.load_weights(state["weights"])
+    training.load_optimizer(state["optimizer"])
     return index + 1, state["num_steps"]

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from storage.records import OldLogprobs, Rollout, TrainRollout, TrainStep
-from trainer.batch import Group
 from trainer.gradient import Part
 from trainer.policy_loss import effective_beta
 from trainer.training import OldLogps, Training
@@ -18,7 +17,7 @@ from trainer.training import OldLogps, Training
 def step_record(
     training: Training,
     step: int,
-    groups: Sequence[Group],
+    groups: Sequence[Sequence[Rollout]],
     parts: Sequence[Part],
     stored: OldLogps,
     *,
@@ -28,9 +27,9 @@ def step_record(
     config, weight = training.config, training.kl_weight
     batch_index, update_index = divmod(step, config.updates_per_batch)
     rho = torch.cat([part.rho for part in parts]).double()
-    lengths = [len(rollout.response_token_ids) for group in groups for rollout in group.rollouts]
+    lengths = [len(rollout.response_token_ids) for group in groups for rollout in group]
     # A group's input is its first rollout's; responses of another pass were sampled on another one (NoisyRollout).
-    comparable = [r for group in groups for r in group.rollouts if r.pass_ == group.rollouts[0].pass_]
+    comparable = [r for group in groups for r in group if r.pass_ == group[0].pass_]
     mismatch = np.concatenate(
         [np.abs(r.engine_logprobs - _sampler(r, stored[r.group_id, r.rollout_index])) for r in comparable]
     )
@@ -62,10 +61,10 @@ def step_record(
 
 
 def rollout_records(
-    step: TrainStep, groups: Sequence[Group], parts: Sequence[Part], stored: OldLogps
+    step: TrainStep, groups: Sequence[Sequence[Rollout]], parts: Sequence[Part], stored: OldLogps
 ) -> list[TrainRollout]:
     """A row for each rollout of the step's groups."""
-    rollouts = [rollout for group in groups for rollout in group.rollouts]
+    rollouts = [rollout for group in groups for rollout in group]
     advantage = itertools.chain.from_iterable(part.advantages.tolist() for part in parts)
     policy = itertools.chain.from_iterable(part.policy_logps.tolist() for part in parts)
     return [

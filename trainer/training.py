@@ -6,25 +6,29 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import set_seed
+from accelerate.utils import gather_object, set_seed
 from peft import PeftModel
-from torch import Tensor
+from torch import Tensor, nn
 
 from storage.digest import derive_seed
 from storage.errors import UserError
 from storage.progress import Progress
 from storage.records import OldLogprobs, Rollout
-from trainer.batch import Group, collate, encode_group
+from trainer.batch import Group, collate, encode_group, place_of
 from trainer.config import TrainConfig
 from trainer.lora import load_adapter, new_adapter
 from trainer.policy import forbidden_token_ids, load_policy, load_processor, recompute_activations
-from trainer.prefix import response_logprobs
+from trainer.prefix import ResponseLogprobs
+from trainer.probe import measure
+from trainer.sharding import part, part_state, shard, whole, whole_state
+from trainer.spread import counted, spread_round
 
+T = TypeVar("T")
 OPTIMIZER_FILE = "optimizer.pt"
 OldLogps = Mapping[tuple[str, int], OldLogprobs]
 """Old and reference log-probs by (group_id, rollout_index)."""
@@ -53,7 +57,12 @@ class TrainInputs:
 
 
 class Training:
-    """A policy with its optimiser at the start of a round."""
+    """A policy with its optimiser at the start of a round, on one process of `num_ranks`.
+
+    batches: this process's forward passes, by batch. own: the positions of the groups that are its to score and train
+    on. policy: the transformers model; model: the same as a function of batches, spread over the ranks.
+    before: the policy's log-probs of the probe's texts.
+    """
 
     def __init__(self, inputs: TrainInputs, config: TrainConfig, progress: Progress) -> None:
         set_seed(inputs.seed)
@@ -62,16 +71,27 @@ class Training:
         self.accelerator = Accelerator(
             mixed_precision=precision, log_with=list(config.trackers) or None, project_dir=inputs.logs
         )
+        self.num_ranks = self.accelerator.num_processes
+        self.is_first = self.accelerator.is_main_process
+        self.is_sharded = self.num_ranks > 1 and config.strategy == "fsdp2"
+        sizes = [place_of(group).num_tokens for group in inputs.groups]
+        ranks = spread_round(sizes, config.groups_per_batch, self.num_ranks, config.tokens_per_forward)
+        self.batches = ranks[self.accelerator.process_index]
+        self.own = counted(self.batches)
+        self._most_own = max(len(counted(batches)) for batches in ranks)
         self.processor = load_processor(inputs.policy)
         self.forbidden = forbidden_token_ids(self.processor)
-        model, self.adapter = self._load()
+        self.policy, self.adapter = self._load()
+        self.policy.to(self.device)
+        self.before = self.probe(self.policy)
         if config.gradient_checkpointing:
-            recompute_activations(model)
-        trained = [p for p in model.parameters() if p.requires_grad]
+            recompute_activations(self.policy)
+        self.model = self._wrapped(self.policy, trained=True)
+        trained = [p for p in self.policy.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(trained, lr=config.learning_rate, weight_decay=config.weight_decay)
-        self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        self.optimizer = self.accelerator.prepare(optimizer)
         if inputs.optimizer is not None:
-            self.optimizer.load_state_dict(torch.load(inputs.optimizer / OPTIMIZER_FILE, weights_only=True))
+            self.load_optimizer(torch.load(inputs.optimizer / OPTIMIZER_FILE, weights_only=True))
             for group in self.optimizer.param_groups:  # the rate is today's setting, the moments are the state's
                 group["lr"] = config.learning_rate
 
@@ -90,18 +110,33 @@ class Training:
             return model, load_adapter(model, lora, inputs.adapter)
         return model, new_adapter(model, lora, derive_seed(inputs.seed, "lora"))
 
+    def _wrapped(self, policy: Any, *, trained: bool) -> nn.Module:
+        """`policy` as the log-probs of a batch, as this process calls it."""
+        model = ResponseLogprobs(policy)
+        if self.is_sharded:
+            shard(model, policy, self.device)
+        elif trained:
+            prepared: nn.Module = self.accelerator.prepare(model)
+            return prepared
+        return model
+
     @contextmanager
-    def reference(self) -> Iterator[Any]:
+    def reference(self) -> Iterator[nn.Module]:
         """The frozen reference: the policy with its adapter off; without LoRA a second model, gone afterwards."""
         if self.adapter is None:
-            yield load_policy(self.inputs.reference, trainable=False).to(self.device)
+            reference = load_policy(self.inputs.reference, trainable=False).to(self.device)
+            yield self._wrapped(reference, trained=False)
         else:
             with self.adapter.disable_adapter():
-                yield self.policy
+                yield self.model
 
-    def merged(self) -> Any:
-        """The policy as plain weights, in float32; an adapter ends with this, and its steps too."""
-        return self.policy if self.adapter is None else self.adapter.merge_and_unload()
+    def whole(self, weights: Mapping[str, Tensor]) -> tuple[Any, PeftModel | None]:
+        """The policy and its adapter on this process; a sharded one is loaded again, with `weights`."""
+        if not self.is_sharded:
+            return self.policy, self.adapter
+        model, adapter = self._load()
+        model.load_state_dict(weights, strict=False)
+        return model, adapter
 
     @property
     def kl_weight(self) -> float:
@@ -117,26 +152,56 @@ class Training:
         device: torch.device = self.accelerator.device
         return device
 
-    @property
-    def policy(self) -> Any:
-        """The model that is being trained, without what Accelerate wraps it in."""
-        return self.accelerator.unwrap_model(self.model)
+    def probe(self, model: Any) -> list[np.ndarray]:
+        """The log-probs of the probe's texts under a whole `model`, in the precision of the training."""
+        with self.accelerator.autocast():
+            return measure(model, self.processor)
 
-    def encode(self) -> list[Group]:
-        """The groups in training order, each video encoded once."""
-        groups = []
-        for i, group in enumerate(self.inputs.groups):
-            groups.append(encode_group(group, self.policy, self.processor, self.inputs.locate, self.device))
-            self.progress("encode videos", i + 1, len(self.inputs.groups))
+    def encode(self) -> dict[int, Group]:
+        """The groups that this process passes through the model, by position, each video encoded once."""
+        positions = sorted({i for passes in self.batches for some in passes for i in some.positions})
+        groups = {}
+        for done, i in enumerate(positions, start=1):
+            rollouts = self.inputs.groups[i]
+            groups[i] = encode_group(rollouts, self.policy, self.processor, self.inputs.locate, self.device)
+            self.progress("encode videos", done, len(positions))
         return groups
 
-    def score(self, model: Any, group: Group) -> list[np.ndarray]:
-        """Log-probs of a group's responses under `model`, float32 [T] each, without gradients."""
-        batch = collate([group], model.config, self.forbidden, self.device)
+    def score(self, model: nn.Module, groups: Mapping[int, Group]) -> dict[int, list[np.ndarray]]:
+        """Log-probs under `model` of the responses of this process's own groups, float32 [T] each, without gradients.
+
+        Every rank makes equally many passes, as in `spread`.
+        """
+        found = {i: self._score(model, groups[i]) for i in self.own}
+        for i in list(groups)[:1] * (self._most_own - len(self.own)):
+            self._score(model, groups[i])
+        return found
+
+    def _score(self, model: nn.Module, group: Group) -> list[np.ndarray]:
+        batch = collate([group], self.policy.config, self.forbidden, self.device)
         with torch.no_grad(), self.accelerator.autocast():
-            logps = response_logprobs(model, batch).cpu().numpy()
+            logps = model(batch).cpu().numpy()
         return [row[: len(rollout.response_token_ids)] for row, rollout in zip(logps, group.rollouts, strict=True)]
 
+    def gathered(self, rows: list[T]) -> list[T]:
+        """The rows of all ranks in the order of ranks, on each of them."""
+        found: list[T] = gather_object(rows)
+        return found
+
     def weights(self) -> dict[str, Tensor]:
-        """The weights that are trained, by name."""
-        return {name: p.detach() for name, p in self.policy.named_parameters() if p.requires_grad}
+        """The weights that are trained, whole, by name; every rank must ask for them."""
+        return {name: whole(p.detach()) for name, p in self.policy.named_parameters() if p.requires_grad}
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Takes up what `weights` returned."""
+        own = dict(self.policy.named_parameters())
+        self.policy.load_state_dict({name: part(value, own[name]) for name, value in weights.items()}, strict=False)
+
+    def optimizer_state(self) -> dict[str, Any]:
+        """The optimiser's state dict, whole; every rank must ask for it."""
+        return whole_state(self.optimizer.state_dict())
+
+    def load_optimizer(self, state: Mapping[str, Any]) -> None:
+        """Takes up what `optimizer_state` returned."""
+        trained = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self.optimizer.load_state_dict(part_state(state, trained))

@@ -24,12 +24,14 @@ def show(path: Config, overrides: Sets = None) -> None:
 @config.command()
 def check(path: Config, overrides: Sets = None) -> None:
     """Say whether a file is right, and which settings differ from their defaults; exit code 2 if it is wrong."""
+    from flows.data import check_data_settings
     from flows.session import find_policy
     from flows.settings import every_setting
     from flows.settings_toml import toml_value
 
     settings = load_config(path, overrides)
     checkpoint = find_policy(settings)
+    check_data_settings(settings.data)
     changed = [setting for setting in every_setting(settings) if setting.changed]
     typer.echo(f"{path}: ok; the policy starts from {checkpoint}")
     typer.echo(f"{len(changed)} settings differ from their defaults" + (":" if changed else ""))

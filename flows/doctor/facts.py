@@ -31,7 +31,7 @@ from flows.doctor.software import (
 from flows.doctor.surroundings import check_omp, check_prefect
 
 if TYPE_CHECKING:
-    from storage.video import Codec
+    from storage.encode import Codec
 
 DISTRIBUTION = "deepvideo-r1"
 PACKAGES = ("flows", "stages", "storage", "trainer")
@@ -90,7 +90,9 @@ def _codec_problem(codec: Codec) -> str:
     try:
         import numpy as np
 
-        from storage.video import VideoError, read_video, write_video
+        from storage.encode import write_video
+        from storage.errors import VideoError
+        from storage.video import read_video
     except ImportError as error:
         return str(error)
     frames = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)

@@ -13,14 +13,14 @@ import numpy as np
 from flows.alteration_text import alteration_text
 from flows.config import stored_config
 from stages.config import VideoConfig
+from storage.errors import ImageError, VideoError
 from storage.frames import read_shown
-from storage.image import ImageError
 from storage.query import query
 from storage.records import Alteration, Media
 from storage.run import Run
 from storage.samples import local_path
+from storage.sampling import uniform_indices
 from storage.schema import from_table
-from storage.video import VideoError, uniform_indices
 
 FRAMES, FRAME_HEIGHT, GAP = 8, 72, 3
 SQL = """
@@ -62,7 +62,7 @@ def _strip(run: Run, video: VideoConfig, row: dict[str, Any], media: Media, alte
 
 def _picture(run: Run, video: VideoConfig, media: Media, alteration: Alteration) -> str:
     """What the model is shown, frames and image side by side, as a JPEG in a URL."""
-    shown = read_shown(media, partial(local_path, run.files), video.num_frames, video.max_pixels, alteration)
+    shown = read_shown(media, partial(local_path, run.files), video.choice, video.max_pixels, alteration)
     pictures = [] if shown.video is None else list(shown.video.frames)
     pictures = [pictures[i] for i in uniform_indices(len(pictures), FRAMES)]
     pictures += [] if shown.image is None else [shown.image]

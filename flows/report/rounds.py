@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from flows.report.chart import EASY, HARD, INK, KEPT, Chart, Rows, band, column, over_rounds
-from stages.evaluate import wilson_interval
+from stages.metrics.wilson import wilson_interval
 
 STAGE_COLOURS = ("#8a8a8a", "#0072b2", "#cc79a7", "#009e73", "#56b4e9", "#b8a800", "#e69f00", "#d55e00")
 
@@ -102,7 +102,7 @@ select round_index, true as sampled, avg(accuracy) as accuracy,
 from groups where pass = 'original' group by round_index
 union all
 select round_index, false, avg(reward_accuracy), null, null, sum(reward_accuracy)::bigint, count(*)
-from evaluations group by round_index
+from evaluations where temperature = 0 group by round_index
 order by 1, 2""",
     _accuracy,
 )

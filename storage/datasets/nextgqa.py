@@ -1,4 +1,5 @@
 """NExT-GQA: five options and the seconds in which the answer is seen (arXiv:2309.01327); its own CSV and JSON files.
+Both are asked for, and rewarded: `grounded_choice`.
 
 The paper trains on its *val* split and tests on *test* (Appendix): give the files of each, and the split they are for.
 
@@ -12,23 +13,20 @@ is the text of two options (the first counts).
 
 from __future__ import annotations
 
-import string
-from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from storage.datasets.rows import BadRow, Loaded, OnBadRow, Row, bad, checked, csv_rows, read_json, video_below
+from storage.datasets.collect import Converted, collect
+from storage.datasets.data_root import path_below
+from storage.datasets.fields import Digits, Duration, Span, Text
+from storage.datasets.options import letter_of
+from storage.datasets.rows import Loaded, OnBadRow, Place, Row, bad, checked, csv_rows, read_json
 from storage.records import Sample
 
 OPTIONS = ("a0", "a1", "a2", "a3", "a4")
-Text = Annotated[str, Field(min_length=1)]
-Digits = Annotated[str, Field(pattern=r"^\d+$")]
 Count = Annotated[int, Field(ge=1), BeforeValidator(lambda text: int(text) if str(text).isdecimal() else text)]
-
-
-Span = Annotated[list[float], Field(min_length=2, max_length=2)]
 
 
 class Question(Row):
@@ -52,7 +50,7 @@ class Question(Row):
 class Grounding(Row):
     """A video of the JSON file of spans."""
 
-    duration: Annotated[float, Field(gt=0)]
+    duration: Duration
     fps: Annotated[float, Field(gt=0)]
     location: dict[Digits, Annotated[list[Span], Field(min_length=1)]]
 
@@ -61,47 +59,41 @@ def read(
     annotations: Path, spans: Path, video_map: Path, video_root: Path, *, split: str = "train", on_bad_row: OnBadRow
 ) -> Loaded:
     """The questions of one split as samples with spans; `on_bad_row` says whether a bad row raises or is reported."""
-    places, found, loaded, seen = read_json(video_map), read_json(spans), Loaded(), set[str]()
+    places, found = read_json(video_map), read_json(spans)
     groundings = dict[str, Grounding]()
-    for line, values in csv_rows(annotations):
-        try:
-            row = checked(Question, _named(values), annotations, line)
-            sample_id = f"{row.video_id}-{row.qid}"
-            if sample_id in seen:
-                raise bad(annotations, line, "qid", row.qid, f"video {row.video_id} has this question already")
-            if row.video_id not in places:
-                raise bad(video_map, row.video_id, "path", None, f"every video of {annotations.name} has a place")
-            if row.video_id not in found:
-                raise bad(spans, row.video_id, "location", None, f"every video of {annotations.name} has spans")
-            video = video_below(video_root, f"{places[row.video_id]}.mp4", video_map, row.video_id)
-            answer, options = _options(row, annotations, line)
-            if row.video_id not in groundings:
-                groundings[row.video_id] = checked(Grounding, found[row.video_id], spans, row.video_id)
-            where = _spans(row, groundings[row.video_id], spans)
-        except BadRow as error:
-            if on_bad_row == "error":
-                raise
-            loaded.rejected.append(error.rejected)
-            continue
-        seen.add(sample_id)
-        loaded.oddities.update(_oddities(row, options, groundings[row.video_id]))
-        loaded.samples.append(
-            Sample(sample_id, video, row.question, answer, "multiple_choice", options, where, split=split)
+
+    def convert(values: Any, place: Place) -> Converted:
+        row = checked(Question, values, *place)
+        if row.video_id not in places:
+            raise bad(video_map, row.video_id, "path", None, f"every video of {annotations.name} has a place")
+        if row.video_id not in found:
+            raise bad(spans, row.video_id, "location", None, f"every video of {annotations.name} has spans")
+        video = path_below(video_root, f"{places[row.video_id]}.mp4", Place(video_map, row.video_id))
+        options = [getattr(row, name) for name in OPTIONS]
+        answer = letter_of(row.answer, options, place)
+        if row.video_id not in groundings:
+            groundings[row.video_id] = checked(Grounding, found[row.video_id], spans, row.video_id)
+        where = _spans(row, groundings[row.video_id], spans)
+        sample = Sample(
+            f"{row.video_id}-{row.qid}",
+            video,
+            row.question,
+            answer,
+            "grounded_choice",
+            tuple(options),
+            where,
+            split=split,
+            category=row.type,
         )
-    return loaded
+        return sample, _oddities(row, groundings[row.video_id])
+
+    rows = ((Place(annotations, line), _named(values)) for line, values in csv_rows(annotations))
+    return collect(rows, convert, on_bad_row)
 
 
 def _named(values: dict[str | None, Any]) -> dict[str, Any]:
     """A row that is longer than the header keeps its surplus under a name that no field has."""
     return {name or "a column without a name": value for name, value in values.items()}
-
-
-def _options(row: Question, file: Path, line: int) -> tuple[str, tuple[str, ...]]:
-    """The answer's letter, and the options."""
-    options = tuple(getattr(row, name) for name in OPTIONS)
-    if row.answer not in options:
-        raise bad(file, line, "answer", row.answer, "the answer is one of a0 to a4")
-    return string.ascii_uppercase[options.index(row.answer)], options
 
 
 def _spans(row: Question, video: Grounding, file: Path) -> tuple[tuple[float, float], ...]:
@@ -115,13 +107,7 @@ def _spans(row: Question, video: Grounding, file: Path) -> tuple[tuple[float, fl
     return tuple((start, min(end, video.duration)) for start, end in given)
 
 
-def _oddities(row: Question, options: tuple[str, ...], video: Grounding) -> Counter[str]:
-    """What is odd about a question, and how often."""
+def _oddities(row: Question, video: Grounding) -> list[str]:
     given = video.location[row.qid]
-    found = {
-        "several_spans": len(given) > 1,
-        "spans_past_the_end": sum(end > video.duration for _, end in given),
-        "duplicate_options": len(set(options)) < len(options),
-        "ambiguous_answer": options.count(row.answer) > 1,
-    }
-    return Counter({name: int(count) for name, count in found.items() if count})
+    found = ["several_spans"] if len(given) > 1 else []
+    return found + ["spans_past_the_end" for _, end in given if end > video.duration]

@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from storage.errors import UserError
-from storage.records import Sample
+from storage.records import Rejected, Sample
 
 OnBadRow = Literal["error", "report"]
 M = TypeVar("M", bound="Row")
@@ -25,18 +25,11 @@ class Row(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, str_strip_whitespace=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """A row that became no sample. line: from 1, or the key of a row that has no line of its own."""
+class Place(NamedTuple):
+    """Where a row is: its file, and its line from 1 or its key."""
 
-    file: str
+    file: Path
     line: int | str
-    field: str
-    value: str
-    rule: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.field} is {self.value}: {self.rule}"
 
 
 class BadRow(UserError):
@@ -63,13 +56,15 @@ def checked(kind: type[M], values: Any, file: Path, line: int | str) -> M:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"])) or "the row"
-        raise bad(file, line, name, first["input"], first["msg"].lower()) from error
+        value = None if first["type"] == "missing" else first["input"]
+        rule = first["msg"].removeprefix("Value error, ")
+        raise bad(file, line, name, value, rule[:1].lower() + rule[1:]) from error
 
 
 def bad(file: Path, line: int | str, name: str, value: object, rule: str) -> BadRow:
     """The error of one field of one row."""
     shown = json.dumps(value, default=str, ensure_ascii=False)
-    return BadRow(Rejected(str(file), line, name, shown if len(shown) <= 80 else f"{shown[:77]}...", rule))
+    return BadRow(Rejected(str(file), str(line), name, shown if len(shown) <= 80 else f"{shown[:77]}...", rule))
 
 
 def csv_rows(file: Path) -> Iterator[tuple[int, dict[str | None, Any]]]:
@@ -86,11 +81,3 @@ def read_json(file: Path) -> Any:
         return json.loads(file.read_bytes())
     except (OSError, ValueError) as error:
         raise UserError(f"{file}: cannot be read as JSON ({error}); give the data set's own file") from error
-
-
-def video_below(root: Path, relative: str, file: Path, line: int | str) -> str:
-    """The absolute path of a video; BadRow if it would leave the data root."""
-    path = (root.absolute() / relative).resolve()
-    if not path.is_relative_to(root.resolve()):
-        raise bad(file, line, "video", relative, "a video is below the data root")
-    return str(path)

@@ -22,9 +22,9 @@ from storage.datasets.shapes_environment import FAMILIAR, NEW, scene_of
 from storage.datasets.shapes_new_tasks import NEW_KINDS
 from storage.datasets.shapes_question import KINDS
 from storage.datasets.shapes_scene import FPS, Thing, draw
+from storage.encode import write_video
 from storage.errors import UserError
 from storage.records import Sample
-from storage.video import write_video
 
 RECORDS = "samples.jsonl"
 NUM_OPTIONS = 4

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stages.evaluate import wilson_interval
+from stages.metrics.wilson import wilson_interval
 
 
 @pytest.mark.parametrize(

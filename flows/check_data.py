@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from math import inf
 
 from flows.data import Data
-from storage.errors import VideoError
-from storage.image import ImageError, read_image
+from storage.errors import ImageError, VideoError
+from storage.image import read_image
 from storage.parallel import in_threads
 from storage.progress import Progress
 from storage.records import Modality, Sample

@@ -18,9 +18,8 @@ from stages.engine import Engine, EngineError, Generation, Request, Sampling
 from stages.prompts import question_text, render
 from stages.rewards import grade, max_reward, reward_columns
 from storage.digest import derive_seed
-from storage.errors import VideoError
+from storage.errors import ImageError, VideoError
 from storage.frames import Shown, read_shown
-from storage.image import ImageError
 from storage.records import Alteration, Dropped, Kind, Media, Pass, Rollout, Sample
 
 STAGE_VERSION = 3

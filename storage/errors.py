@@ -17,3 +17,7 @@ class DamagedRun(Exception):
 
 class VideoError(ValueError):
     """A video that cannot be used; the message names the file and the reason."""
+
+
+class ImageError(ValueError):
+    """An image that cannot be used; the message names the file and the reason."""

@@ -13,8 +13,8 @@ from PIL import Image
 
 from storage.container import TIMEOUT_SECONDS
 from storage.digest import derive_seed, sha256_file
-from storage.errors import VideoError
-from storage.image import ImageError, read_image
+from storage.errors import ImageError, VideoError
+from storage.image import read_image
 from storage.mark import mark_frames
 from storage.mask import mask_frames
 from storage.noise import add_noise

@@ -8,14 +8,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from storage.errors import ImageError
 from storage.reduce import reduced
 
 MAX_ASPECT = 100
 """Longer side by shorter. The processors of transformers refuse 200, and a reduced picture's sides are rounded."""
-
-
-class ImageError(ValueError):
-    """An image that cannot be used; the message names the file and the reason."""
 
 
 def read_image(path: str | Path, max_pixels: int | None = None) -> np.ndarray:

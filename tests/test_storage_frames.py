@@ -13,10 +13,10 @@ from storage import layout
 from storage.altered import store_altered
 from storage.digest import sha256_file
 from storage.encode import write_video
-from storage.errors import VideoError
+from storage.errors import ImageError, VideoError
 from storage.files import Files
 from storage.frames import Shown, alter, read_shown
-from storage.image import ImageError, png_bytes
+from storage.image import png_bytes
 from storage.mark import mark_frames
 from storage.mask import mask_frames
 from storage.noise import add_noise

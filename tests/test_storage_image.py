@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from storage.image import ImageError, png_bytes, read_image
+from storage.errors import ImageError
+from storage.image import png_bytes, read_image
 
 CORNERS = np.array([[[250, 0, 0], [0, 250, 0]], [[0, 0, 250], [250, 250, 0]]], np.uint8)
 """Red, green, blue, yellow, row by row."""

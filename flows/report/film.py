@@ -13,9 +13,8 @@ import numpy as np
 from flows.alteration_text import alteration_text
 from flows.config import stored_config
 from stages.config import VideoConfig
-from storage.errors import VideoError
+from storage.errors import ImageError, VideoError
 from storage.frames import read_shown
-from storage.image import ImageError
 from storage.query import query
 from storage.records import Alteration, Media
 from storage.run import Run

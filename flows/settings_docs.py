@@ -14,7 +14,8 @@ HEAD = """# Settings
 
 Made by `make settings-docs` from the classes that define them (`flows/config.py`, `stages/config.py`,
 `trainer/config.py`); a test holds it current. A run takes a TOML file or a preset's name; `--set name=value` overrides
-one value. The last columns are the presets' values, in bold where they differ from the default.
+one value. The last columns are the values of the presets for the embedded data, in bold where they differ from the
+default; those for real data (`flows/presets/`) say in the file what the paper gives and what is a guess.
 
 `deepvideo config show CONFIG` prints what a file resolves to, `deepvideo config check CONFIG` says whether it is right.
 For completion and checks in an editor (Even Better TOML, Taplo) the first line of a settings file names the schema,
@@ -41,7 +42,9 @@ def schema_json() -> str:
 
 def settings_markdown() -> str:
     """Every setting by section: type, default, bounds, meaning, and its value in each preset."""
-    presets = {name: {s.name: s.value for s in every_setting(load_config(name))} for name in preset_names()}
+    configs = {name: load_config(name) for name in preset_names()}
+    embedded = {name: config for name, config in configs.items() if config.data.name == "shapes"}
+    presets = {name: {s.name: s.value for s in every_setting(config)} for name, config in embedded.items()}
     schema = RunConfig.model_json_schema()
     return "\n".join([HEAD, *_section(schema, "", schema, presets)])
 

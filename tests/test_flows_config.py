@@ -1,6 +1,7 @@
 import pytest
 
 from flows.config import PRESETS, RunConfig, load_config, setting_names
+from flows.data import check_data_settings
 from storage.errors import UserError
 
 
@@ -13,6 +14,15 @@ def write(tmp_path, text):
 @pytest.mark.parametrize("preset", sorted(path.stem for path in PRESETS.glob("*.toml")))
 def test_every_preset_loads_by_name(preset):
     assert isinstance(load_config(preset), RunConfig)
+
+
+@pytest.mark.parametrize("preset", [path.stem for path in PRESETS.glob("*.toml") if "tiny" not in path.stem])
+def test_presets_of_real_data_ask_for_files_that_their_adapters_take(preset):
+    """All that is wrong with one is that its first file is not here; `run` says so before any work."""
+    with pytest.raises(
+        UserError, match=r"^data\.paths\.\w+: data/\w+.* is not there; give an existing file or folder$"
+    ):
+        check_data_settings(load_config(preset).data)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Which earlier rounds a round's difficulty depends on."""
+"""What a stage depends on, and what it does not."""
 
 import pytest
 
@@ -41,3 +41,19 @@ def test_what_the_reference_samples_does_not_depend_on_the_rounds_before(stage):
     assert "00001/train" not in found
     assert SPECS["evaluate"].inputs(from_reference, 2) == ["data", "00001/train"]
     assert "00001/train" in SPECS["train"].inputs(from_reference, 2)
+
+
+def test_how_many_processes_train_is_in_no_key():
+    settings = SPECS["train"].settings
+    several = ["train.num_processes=2", "train.strategy=fsdp2"]
+    assert settings(load_config("tiny", several)) == settings(load_config("tiny"))
+    assert settings(load_config("tiny", ["train.learning_rate=1e-7"])) != settings(load_config("tiny"))
+
+
+@pytest.mark.parametrize("stage", ["rollout", "augment", "rollout_augmented", "evaluate"])
+def test_a_video_s_time_limit_makes_nothing_stale_and_its_frame_rate_does(stage):
+    plain, patient, faster = (
+        SPECS[stage].settings(load_config("tiny", overrides))
+        for overrides in ([], ["video.timeout_seconds=999"], ["video.frames_per_second=2"])
+    )
+    assert patient == plain != faster

@@ -124,15 +124,19 @@ def _hear(receivers: Sequence[Connection], progress: Progress) -> list[Done | Ex
 
 def _cause(ranks: ProcessContext, heard: Sequence[Done | Exception]) -> Exception:
     """Why the ranks ended: one was killed, or else what the first of them to fail said."""
-    for rank, process in enumerate(ranks.processes):
-        if process.exitcode < 0 and process.exitcode != -signal.SIGTERM:  # which is how the others are ended
-            name = signal.Signals(-process.exitcode).name
-            why = " (the kernel sends it when memory runs out)" if name == "SIGKILL" else ""
-            return RankFailed(
-                f"train: rank {rank} of {len(ranks.processes)} was killed by {name}{why}, the others were ended; "
-                "repeat the same command: it goes on at the last saved step"
-            )
-    return next(
-        (message for message in heard if isinstance(message, Exception)),
-        RankFailed("train: a rank ended without a word; repeat the same command: it goes on at the last saved step"),
+    codes = {rank: process.exitcode for rank, process in enumerate(ranks.processes)}
+    killed = [rank for rank, code in codes.items() if code < 0 and code != -signal.SIGTERM]  # which ends the others
+    said = [message for message in heard if isinstance(message, Exception)]
+    if said and not killed:
+        return said[0]
+    rank = next(iter(killed), min(codes, key=lambda rank: codes[rank] <= 0))
+    how = (
+        f"was killed by {signal.Signals(-codes[rank]).name}"
+        if codes[rank] < 0
+        else f"ended with exit code {codes[rank]}"
+    )
+    why = " (the kernel sends it when memory runs out)" if codes[rank] == -signal.SIGKILL else ""
+    return RankFailed(
+        f"train: rank {rank} of {len(codes)} {how}{why}, the others were ended; "
+        "repeat the same command: it goes on at the last saved step"
     )

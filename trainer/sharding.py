@@ -17,12 +17,15 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 
 def shard(scorer: nn.Module, policy: Any, device: torch.device) -> None:
-    """Shards `policy` inside `scorer`, layer by layer, over all ranks; only `scorer` may be called from then on."""
+    """Shards `policy` inside `scorer` over all ranks, moving one layer after the other to `device`.
+
+    Only `scorer` may be called from then on.
+    """
     mesh = init_device_mesh(device.type, (torch.distributed.get_world_size(),))
     for layer in policy.model.language_model.layers:
         fully_shard(layer, mesh=mesh)
-    encoder = set(policy.model.visual.parameters())
-    fully_shard(scorer, mesh=mesh, reshard_after_forward=True, ignored_params=encoder)
+    encoder = policy.model.visual.to(device)
+    fully_shard(scorer, mesh=mesh, reshard_after_forward=True, ignored_params=set(encoder.parameters()))
 
 
 def whole(value: Any) -> Any:

@@ -82,7 +82,8 @@ class Training:
         self.processor = load_processor(inputs.policy)
         self.forbidden = forbidden_token_ids(self.processor)
         self.policy, self.adapter = self._load()
-        self.policy.to(self.device)
+        if not self.is_sharded:  # which would not fit whole
+            self.policy.to(self.device)
         self.before = self.probe(self.policy)
         if config.gradient_checkpointing:
             recompute_activations(self.policy)
@@ -112,20 +113,18 @@ class Training:
 
     def _wrapped(self, policy: Any, *, trained: bool) -> nn.Module:
         """`policy` as the log-probs of a batch, as this process calls it."""
-        model = ResponseLogprobs(policy)
+        model: nn.Module = ResponseLogprobs(policy)
         if self.is_sharded:
             shard(model, policy, self.device)
-        elif trained:
-            prepared: nn.Module = self.accelerator.prepare(model)
-            return prepared
-        return model
+            return model
+        model = model.to(self.device)
+        return self.accelerator.prepare(model) if trained else model
 
     @contextmanager
     def reference(self) -> Iterator[nn.Module]:
         """The frozen reference: the policy with its adapter off; without LoRA a second model, gone afterwards."""
         if self.adapter is None:
-            reference = load_policy(self.inputs.reference, trainable=False).to(self.device)
-            yield self._wrapped(reference, trained=False)
+            yield self._wrapped(load_policy(self.inputs.reference, trainable=False), trained=False)
         else:
             with self.adapter.disable_adapter():
                 yield self.model

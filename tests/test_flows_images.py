@@ -1,71 +1,68 @@
-"""A whole round on samples with an image: beside the video, alone, and one that cannot be read."""
+"""A whole round on own samples with an image: beside the video, alone, and one that cannot be read."""
 
-import dataclasses
-import io
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
-from small_run import SMALL
+from small_run import SMALL, complete
 from test_flows_trace import printed
 
 from flows.config import load_config
 from flows.report.film import strips
-from flows.session import open_session
-from flows.stage_specs import schedule
-from flows.stages import run_stage
-from storage import layout
 from storage.datasets import shapes
 from storage.files import Files
 from storage.image import png_bytes
 from storage.query import query
 from storage.run import Run
-from storage.samples import write_samples
 from storage.verify import verify
 
 SETTINGS = [
     *SMALL,
     "rounds=1",
-    "data.num_train=12",
-    "data.num_validation=2",
     "select.samples_per_round=12",
     "difficulty.reference=absolute",
     "difficulty.absolute_reward=0.2",
     "augment.control_fraction=0",
 ]
 """Nearly every sample is easier than the reference, and gets noise in the first round."""
-
-
-BROKEN = 1
-"""The sample, counted from 0, whose image is cut short."""
-
-
-def with_images(samples, folder):
-    """Every third sample keeps its video alone, every third gets an image beside it, every third only that."""
-    folder.mkdir()
-    for i, sample in enumerate(samples):
-        path = folder / f"{sample.sample_id}.png"
-        path.write_bytes(png_bytes(np.random.default_rng(i).integers(0, 256, (40 + 30 * i, 150, 3), dtype=np.uint8)))
-        if i == BROKEN:
-            path.write_bytes(path.read_bytes()[:-50])
-        beside = dataclasses.replace(sample, image_path=str(path))
-        yield (sample, beside, dataclasses.replace(beside, video_path=None))[i % 3]
+BROKEN = "shapes-train-00001"
+"""The sample whose image is cut short."""
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """The folder of a run of one round; its data set is the embedded one with images put into its sample table."""
+def data(tmp_path_factory):
+    """A folder of own.jsonl with its files: every third sample has a video, every third an image too, every third only
+    an image."""
+    root = tmp_path_factory.mktemp("own")
+    shapes.generate(root, seed=0, num_train=12, num_validation=2)
+    lines = []
+    for i, sample in enumerate(shapes.load(root)):
+        name = f"{sample.sample_id}.png"
+        picture = png_bytes(np.random.default_rng(i).integers(0, 256, (40 + 30 * i, 150, 3), dtype=np.uint8))
+        (root / name).write_bytes(picture[:-50] if sample.sample_id == BROKEN else picture)
+        row = {
+            "sample_id": sample.sample_id,
+            "question": sample.question,
+            "answer": sample.answer,
+            "problem_type": sample.problem_type,
+            "options": sample.options,
+            "spans": sample.spans,
+            "split": sample.split,
+        }
+        video = {"video": str(Path(sample.video_path).relative_to(root))}
+        lines.append(row | ({"image": name} if i % 3 else {}) | (video if i % 3 < 2 else {}))
+    (root / "own.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    return root
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory):
+    """The folder of a finished run of one round."""
     folder = tmp_path_factory.mktemp("images") / "run"
-    config = load_config("tiny", SETTINGS)
-    with open_session(str(folder), config, Console(file=io.StringIO())) as session:
-        files, digest = session.run.files, session.run.identity.data
-        samples = list(with_images(shapes.load(folder / layout.DATA), folder / layout.DATA / "images"))
-        files.remove(layout.samples_table(digest))
-        write_samples(files, digest, samples, lambda what, done, total: None)
-        for name, round_index in schedule(config):
-            run_stage(session, name, round_index)
+    paths = [f"data.paths.annotations='{data / 'own.jsonl'}'", f"data.paths.video_root='{data}'"]
+    complete(folder, load_config("tiny", [*SETTINGS, "data.name=jsonl", *paths]))
     return folder
 
 
@@ -109,13 +106,12 @@ def test_noise_falls_on_video_and_image(finished):
     assert {row["sample_id"]: row["image_path"] for row in shown if row["sample_id"] in noised} == noised
 
 
-def test_the_broken_image_drops_its_sample_with_the_reason(finished):
-    broken = "shapes-train-00001"
+def test_the_broken_image_drops_its_sample_with_the_reason(finished, data):
     dropped = rows(finished, "from dropped where stage = 'rollout'")
-    assert [(row["sample_id"], row["reason"]) for row in dropped] == [(broken, "unreadable_image")]
-    assert f"{broken}.png: cannot be decoded" in dropped[0]["detail"]
-    text = " ".join(printed("trace", broken, "--run-dir", finished).split())
-    assert f"image data/images/{broken}.png" in text
+    assert [(row["sample_id"], row["reason"]) for row in dropped] == [(BROKEN, "unreadable_image")]
+    assert f"{BROKEN}.png: cannot be decoded" in dropped[0]["detail"]
+    text = "".join(printed("trace", BROKEN, "--run-dir", finished).split())
+    assert f"image{data}/{BROKEN}.png" in text
     assert "unreadable_image" in text
 
 
@@ -126,15 +122,18 @@ def test_film_strips_show_the_images(finished):
     assert all(strip.clean != strip.shown for strip in found)
 
 
-def test_verify_hashes_images_of_the_data_and_altered_ones(finished, tmp_path):
+def test_verify_hashes_images_of_the_data_and_altered_ones(finished, data, tmp_path):
     run = Path(shutil.copytree(finished, tmp_path / "run"))
-    victims = [next(run.glob("videos/*.png")), next(run.glob("data/images/shapes-train-00004.png"))]
-    before = damaged(run)
-    for victim in victims:
-        victim.write_bytes(victim.read_bytes()[:-1])
-    assert damaged(run) - before == {victim.relative_to(run).as_posix() for victim in victims}
-    victims[0].unlink()
-    assert victims[0].relative_to(run).as_posix() in damaged(run)
+    assert damaged(run) == set()
+    altered, own = next(run.glob("videos/*.png")), data / "shapes-train-00004.png"
+    whole = own.read_bytes()
+    for path in (altered, own):
+        path.write_bytes(path.read_bytes()[:-1])
+    assert damaged(run) == {f"videos/{altered.name}", str(own)}
+    altered.unlink()
+    own.unlink()
+    assert damaged(run) == {f"videos/{altered.name}", str(own)}
+    own.write_bytes(whole)
 
 
 def damaged(run):

@@ -146,7 +146,8 @@ def main() -> None:
         short = Path(folder) / "short.mp4"
         write_video(short, moving_picture(10 * FPS), FPS, "h264")
         videos = {"10 s": short}
-        videos |= {f"{m} min": repeated(short, Path(folder) / f"{m}.mp4", 6 * m) for m in minutes}
+        for m in minutes:  # a turn less than whole minutes, or all sixteen frames would be at key frames
+            videos[f"{m} min"] = repeated(short, Path(folder) / f"{m}.mp4", 6 * m - 1)
         for read in READERS.values():
             read(short)  # what is loaded once, is loaded
         for name, path in videos.items():

@@ -114,5 +114,6 @@ def _altered(
         row = dataclasses.replace(row, media=store(row.media, alter(shown, alteration), alteration))
     if kind != "noise":
         return row
-    noisy = read_shown(row.media, scene.locate, scene.video.choice, scene.video.max_pixels, alteration)
+    video, timeout = scene.video, scene.video.timeout_seconds
+    noisy = read_shown(row.media, scene.locate, video.choice, video.max_pixels, alteration, timeout_seconds=timeout)
     return dataclasses.replace(row, realised_sigma=realised_sigma(shown.pixels, noisy.pixels))

@@ -40,6 +40,7 @@ docs: install
 
 bench: install
 	@$(VENV)/bin/python benchmarks/noise.py --quick
+	@$(VENV)/bin/python benchmarks/video_read.py --quick
 	@$(VENV)/bin/python benchmarks/dose_response.py --quick
 	@$(VENV)/bin/python benchmarks/augmentation.py --quick
 	@$(VENV)/bin/python benchmarks/sweep.py --quick

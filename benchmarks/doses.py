@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from flows.config import RunConfig
 from stages.alterations import cue, make_harder
 from stages.augment import add_hints
 from stages.config import AugmentConfig
 from stages.hint import make_hint, reasoning
 from stages.rollout import Query, Scene, as_in_the_data
-from storage.records import Augmentation, Difficulty, Sample
+from storage.frames import Shown
+from storage.records import Alteration, Augmentation, Difficulty, Media, Sample
 
 DOSES: dict[str, tuple[float | str, ...]] = {
     "noise": (0.0, 10.0, 25.0, 50.0, 100.0),
@@ -62,7 +61,7 @@ def _altered(sample: Sample, settings: AugmentConfig, scene: Scene, alter: Calla
     """The sample at full level; a dose of nothing leaves it as it is."""
     row = alter(sample, _row(sample, 1.0), settings, scene, _nothing_to_store)
     assert isinstance(row, Augmentation), row
-    return Query(sample, "original", 0, row.video_path, None, row.kind, row.level, "", row.alteration)
+    return Query(sample, "original", 0, row.media, row.kind, row.level, "", row.alteration)
 
 
 def _plain(sample: Sample, hint: str = "") -> Query:
@@ -81,5 +80,5 @@ def _row(sample: Sample, level: float) -> Difficulty:
     return Difficulty("benchmark", 0, 0, sample.sample_id, 0.5, 0.5, 1, 0.0, "hard", level)
 
 
-def _nothing_to_store(frames: np.ndarray, fps: float) -> tuple[str, str]:
+def _nothing_to_store(media: Media, shown: Shown, alteration: Alteration) -> Media:
     raise AssertionError("storage is seed: no file is written")

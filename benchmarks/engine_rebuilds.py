@@ -30,8 +30,9 @@ from stages.engine import Policy, Request, Sampling
 from stages.prompts import question_text, render
 from stages.vllm_engine import VllmEngine
 from storage.datasets import load, shapes
+from storage.frames import read_shown
 from storage.probe import PROBE_FILE
-from storage.video import read_video
+from storage.records import Alteration
 
 
 def rebuild(num_rebuilds: int) -> list[dict[str, float]]:
@@ -42,8 +43,8 @@ def rebuild(num_rebuilds: int) -> list[dict[str, float]]:
     with tempfile.TemporaryDirectory() as folder:
         shapes.generate(Path(folder), seed=0, num_train=2, num_validation=1)
         sample = load("shapes", root=Path(folder))[0]
-        video = read_video(Path(sample.video_path), config.video.num_frames, config.video.max_pixels)
-        request = Request(render(processor, question_text(sample, "short")), video, 0)
+        shown = read_shown(sample.media, Path, config.video.choice, config.video.max_pixels, Alteration())
+        request = Request(render(processor, question_text(sample, "short")), shown, 0)
         policy = Policy(checkpoint, checkpoint / PROBE_FILE, 0)
         for i in range(num_rebuilds):
             started = time.perf_counter()

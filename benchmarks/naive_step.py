@@ -12,9 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from trainer.batch import Group
+from trainer.batch import Group, encoder_outputs
 from trainer.positions import mrope_positions
 
 
@@ -37,16 +36,12 @@ def collate(groups: Sequence[Group], config: Any, forbidden: Sequence[int], devi
     responses = [torch.as_tensor(r.response_token_ids).long() for _, r in rows]
     ids = [torch.cat(pair) for pair in zip(prompts, responses, strict=True)]
     input_ids = pad_sequence(ids, batch_first=True)
-    positions = [
-        mrope_positions(row, group.grid_thw[0], group.second_per_grid, config)
-        for row, (group, _) in zip(input_ids, rows, strict=True)
-    ]
-    features: Any = tuple(group.features for group, _ in rows)
+    positions = [mrope_positions(row, group.grids, config) for row, (group, _) in zip(input_ids, rows, strict=True)]
     inputs = {
         "input_ids": input_ids.to(device),
         "attention_mask": pad_sequence([torch.ones_like(row) for row in ids], batch_first=True).to(device),
         "position_ids": torch.stack(positions, dim=1).to(device),
-        "mm_encoder_outputs": {"video": BaseModelOutputWithPooling(pooler_output=features)},
+        "mm_encoder_outputs": encoder_outputs([group for group, _ in rows]),
     }
     return NaiveBatch(
         inputs=inputs,

@@ -35,7 +35,8 @@ from peak_memory import peak_bytes
 from torch import Tensor
 from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
-from trainer.batch import Group, collate
+from trainer.batch import Group, Vision, collate
+from trainer.positions import Grid
 from trainer.prefix import response_logprobs
 
 with warnings.catch_warnings():
@@ -86,7 +87,7 @@ def build_group(prompt: int, response: int, group_size: int) -> Group:
         for _ in range(group_size)
     ]
     features = torch.from_numpy(rng.normal(size=(16 * frames, HIDDEN)).astype(np.float32)).to(DEVICE)
-    return Group(rows, features, torch.tensor([[frames, 8, 8]]), 1.0)
+    return Group(rows, {"video": Vision(features, Grid(torch.tensor([frames, 8, 8])))})
 
 
 def trl_logprobs(model: Any, batch: naive_step.NaiveBatch) -> Tensor:

@@ -1,7 +1,8 @@
-"""Every video of a data set opened: how long it is, what is wrong with it, and which spans lie outside it."""
+"""Every video and image of a data set opened: how long it is, what is wrong with it, and which spans lie outside it."""
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,9 +10,10 @@ from math import inf
 
 from flows.data import Data
 from storage.errors import VideoError
+from storage.image import ImageError, read_image
 from storage.parallel import in_threads
 from storage.progress import Progress
-from storage.records import Sample
+from storage.records import Modality, Sample
 from storage.video import read_video
 
 ENDS = 2
@@ -23,11 +25,11 @@ NOT_OPENED, NO_VIDEO = "not opened", "no video"
 
 @dataclass(frozen=True)
 class Checked:
-    """What was found. seconds: of each video that opens. broken_videos, misplaced_spans: one line each."""
+    """What was found. seconds: of each file that opens, 0 of an image. broken_files, misplaced_spans: one line each."""
 
     data: Data
     seconds: dict[str, float]
-    broken_videos: list[str]
+    broken_files: list[str]
     misplaced_spans: list[str]
     oddities: Counter[str]
 
@@ -36,7 +38,7 @@ class Checked:
         return Counter((s.split, s.problem_type, self._bucket(s)) for s in self.data.samples)
 
     def _bucket(self, sample: Sample) -> str:
-        if not sample.video_path:
+        if sample.video_path is None:
             return NO_VIDEO
         seconds = self.seconds.get(sample.video_path)
         if seconds is None:
@@ -44,34 +46,44 @@ class Checked:
         return next(name for name, longest in DURATIONS.items() if seconds <= longest)
 
 
-def check_videos(data: Data, progress: Progress) -> Checked:
-    """Opens every video of `data` once, in parallel, and compares the samples' spans with its length."""
-    videos = list(dict.fromkeys(sample.video_path for sample in data.samples if sample.video_path))
+def check_files(data: Data, progress: Progress) -> Checked:
+    """Opens every video and image of `data` once, in parallel, and compares the samples' spans with the lengths."""
+    named = (zip(sample.media.paths, sample.media.modalities, strict=True) for sample in data.samples)
+    files = list(dict.fromkeys(itertools.chain.from_iterable(named)))
     seconds, broken = dict[str, float](), list[str]()
-    with in_threads(_open, videos) as opened:
-        for done, (video, found) in enumerate(zip(videos, opened, strict=True), 1):
-            if isinstance(found, VideoError):
-                broken.append(str(found))
+    with in_threads(_open, files) as opened:
+        for done, ((path, _), found) in enumerate(zip(files, opened, strict=True), 1):
+            if isinstance(found, float):
+                seconds[path] = found
             else:
-                seconds[video] = found
-            progress("open videos", done, len(videos))
-    late = sum(start < seconds.get(s.video_path or "", 0) < end for s in data.samples for start, end in s.spans)
+                broken.append(str(found))
+            progress("open files", done, len(files))
+    late = sum(start < _length(s, seconds, 0.0) < end for s in data.samples for start, end in s.spans)
     oddities = data.oddities + Counter({"spans_past_the_end_of_the_video": late})
     return Checked(data, seconds, broken, list(_misplaced(data.samples, seconds)), oddities)
 
 
-def _open(video: str) -> float | VideoError:
-    """The length of a video in seconds, or why it cannot be read."""
+def _open(file: tuple[str, Modality]) -> float | VideoError | ImageError:
+    """The length of a video in seconds, 0 of an image, or why the file cannot be read."""
+    path, modality = file
     try:
-        return float(read_video(video, num_frames=ENDS).metadata()["duration"])
-    except VideoError as error:
+        if modality == "video":
+            return float(read_video(path, num_frames=ENDS).metadata()["duration"])
+        read_image(path)
+        return 0.0
+    except (VideoError, ImageError) as error:
         return error
+
+
+def _length(sample: Sample, seconds: dict[str, float], otherwise: float) -> float:
+    """Seconds of the sample's video; `otherwise` if it has none that opens."""
+    return otherwise if sample.video_path is None else seconds.get(sample.video_path, otherwise)
 
 
 def _misplaced(samples: list[Sample], seconds: dict[str, float]) -> Iterator[str]:
     """A line for each span that begins where its video has ended."""
     for sample in samples:
-        length = seconds.get(sample.video_path or "", inf)
+        length = _length(sample, seconds, inf)
         for start, end in sample.spans:
             if start >= length:
                 rule = f"a span begins before its video ends, at {length:.2f} s ({sample.video_path})"

@@ -144,13 +144,9 @@ def _distinct(parts: list[Loaded]) -> list[Sample]:
 
 
 def _root(samples: list[Sample]) -> Path:
-    """The deepest folder that holds every file."""
-    return Path(os.path.commonpath([Path(path).parent for s in samples for path in _files(s)] or [Path.cwd()]))
-
-
-def _files(sample: Sample) -> list[str]:
-    """What a sample shows: its video, its image, or both."""
-    return [path for path in (sample.video_path, sample.image_path) if path]
+    """The deepest folder that holds every video and image."""
+    folders = [Path(path).parent for sample in samples for path in sample.media.paths]
+    return Path(os.path.commonpath(folders or [Path.cwd()]))
 
 
 def _with_validation(samples: list[Sample], root: Path, config: RunConfig) -> list[Sample]:
@@ -160,9 +156,10 @@ def _with_validation(samples: list[Sample], root: Path, config: RunConfig) -> li
             f"data.validation_share is {config.data.validation_share}, but {config.data.name} has validation samples "
             "of its own; set it to 0, or leave their split out"
         )
-    videos = {_files(sample)[0] for sample in samples}
+    videos = {sample.media.paths[0] for sample in samples}
     order = sorted(videos, key=lambda v: derive_seed(config.seed, "validation", os.path.relpath(v, root)))
     chosen = set(order[: max(1, round(len(order) * config.data.validation_share))])
     return [
-        dataclasses.replace(sample, split="validation") if _files(sample)[0] in chosen else sample for sample in samples
+        dataclasses.replace(sample, split="validation") if sample.media.paths[0] in chosen else sample
+        for sample in samples
     ]

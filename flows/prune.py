@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from flows.config import RunConfig
 from flows.stage_specs import policy_address, schedule
 from storage import layout
-from storage.inventory import Recorded, altered_videos, attempts
+from storage.inventory import Recorded, altered_files, attempts
 from storage.run import Run
 from storage.tombstones import Grave, read_tombstones, write_tombstone
 
@@ -68,7 +68,7 @@ def _videos(run: Run, found: list[Recorded], old: set[int], why: str, when: str)
     users: dict[str, list[Recorded]] = {}
     digests: dict[str, str] = {}
     for attempt in found:
-        for path, sha256 in altered_videos(run.files, attempt).items():
+        for path, sha256 in altered_files(run.files, attempt).items():
             users.setdefault(path, []).append(attempt)
             digests[path] = sha256
     for path, named_by in sorted(users.items()):

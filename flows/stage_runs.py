@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
-
-import numpy as np
 
 from flows.session import Session
 from flows.stage_specs import window_rounds
@@ -24,7 +23,7 @@ from stages.metrics.benchmarks import benchmark_of
 from stages.rollout import Query, as_in_the_data, roll_out
 from stages.select import select
 from stages.share import within_share
-from storage.altered import store_video
+from storage.altered import store_altered
 from storage.difficulty import difficulty
 from storage.groups import group_rewards
 from storage.layout import address
@@ -94,10 +93,7 @@ def run_augment(session: Session, r: int, attempt: Attempt, progress: Progress) 
     if not todo:
         return 0
     within = within_share(todo, config.max_share, len(rows))
-    scene = session.scene("augment", r)
-
-    def store(frames: np.ndarray, fps: float) -> tuple[str, str]:
-        return store_video(session.run.files, frames, fps)
+    scene, store = session.scene("augment", r), partial(store_altered, session.run.files)
 
     def work(chunk: Sequence[Difficulty]) -> dict[str, list[Any]]:
         altered: list[Augmentation | Dropped] = []
@@ -130,8 +126,8 @@ def run_rollout_augmented(session: Session, r: int, attempt: Attempt, progress: 
         if row.kind == "none":
             continue
         sample, group_index = session.samples[row.sample_id], index[row.sample_id]
-        video = (row.video_path, row.video_sha256)
-        queries.append(Query(sample, "augmented", group_index, *video, row.kind, row.level, row.hint, row.alteration))
+        what = (row.media, row.kind, row.level, row.hint, row.alteration)
+        queries.append(Query(sample, "augmented", group_index, *what))
         if row.control:
             queries.append(as_in_the_data(sample, "control", group_index))
     return _roll_out(session, r, attempt, queries, progress)

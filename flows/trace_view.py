@@ -19,7 +19,7 @@ WIDTH = 80
 LABEL_STYLES = {"hard": "red", "easy": "green", "kept": "dim"}
 REASONS = {
     "no_correct_trace": "no trace had the right answer",
-    "no_frame_to_mask": "its level, or its one frame, leaves none to mask",
+    "no_frame_to_mask": "its level, its one frame or its lack of a video leaves none to mask",
     "share": "others of the round were harder or easier, and augment.max_share left no room",
 }
 MAX_STEPS = 4
@@ -51,7 +51,9 @@ def _sample(sample: Row, console: Console) -> None:
     for letter, option in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", sample["options"], strict=False):
         _line("", f"{letter}. {escape(option)}", console)
     _line("answer", f"[bold]{escape(sample['answer'])}[/]", console)
-    _line("video", escape(sample["video_path"]), console)
+    for name in ("video", "image"):
+        if sample[f"{name}_path"] is not None:
+            _line(name, escape(sample[f"{name}_path"]), console)
 
 
 def _lines(life: Life, r: int) -> Iterator[tuple[str, str]]:

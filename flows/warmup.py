@@ -37,7 +37,7 @@ def make_lessons(*, seed: int, num_videos: int, num_practice: int, num_exercises
         root = Path(folder)
         shapes.generate(root, seed=DATA_SEED + seed, num_train=num_videos, num_validation=0)
         samples, traces = shapes.load(root), shapes.traces(root)
-        videos = np.stack([read_video(sample.video_path).frames for sample in samples])
+        videos = np.stack([read_video(str(sample.video_path)).frames for sample in samples])
     draws = [np.random.default_rng([DATA_SEED + seed, part]) for part in range(3)]
     frames, labels = practice(draws[0], num_practice)
     return Lessons(

@@ -1,6 +1,6 @@
 """Stage `augment`: hints for hard samples; strength grows with |delta_R| (METHOD.md section 5).
 
-What changes the video is in `stages/alterations.py`. Hints are cut from the best of several trajectories sampled from
+What changes the pixels is in `stages/alterations.py`. Hints are cut from the best of several trajectories sampled from
 the prompt that holds the ground truth, and leave the engine's context room for a response. Where nothing usable comes
 out, the row has kind `none` and the reason.
 """
@@ -13,15 +13,15 @@ from functools import partial
 from typing import Any
 
 from stages.config import AugmentConfig, RolloutConfig
-from stages.context import num_text_tokens, num_video_tokens
+from stages.context import num_text_tokens, num_vision_tokens
 from stages.engine import Sampling
 from stages.hint import Hint, best_trace, earns, make_hint, reasoning, usable
 from stages.prompts import render
 from stages.rewards import grade
 from stages.rollout import Query, Scene, as_in_the_data, ask, text_of
 from storage.digest import derive_seed
+from storage.frames import Shown
 from storage.records import Alteration, Augmentation, Difficulty, Dropped, HintTrace, Sample
-from storage.video import Video
 
 STAGE_VERSION = 4
 
@@ -43,7 +43,7 @@ def add_hints(
         [as_in_the_data(sample, "original", difficulty.group_index) for sample, difficulty in items],
         Sampling(config.num_traces, rollout.temperature, rollout.max_new_tokens),
         scene,
-        text=lambda query, video: text_of(query, video, scene, reveal_answer=True),
+        text=lambda query, shown: text_of(query, shown, scene, reveal_answer=True),
         seed=lambda query: derive_seed(scene.seed, scene.round_index, "guided", query.sample.sample_id),
     )
     augmentations, rows = [], []
@@ -51,7 +51,7 @@ def add_hints(
         sample, difficulty = by_id[query.sample.sample_id]
         responses = [completion.text for completion in generation.completions]
         rewards = [grade(response, sample, scene.rewards) for response in responses]
-        room = max_model_len - rollout.max_new_tokens - num_video_tokens(request, generation, scene.processor)
+        room = max_model_len - rollout.max_new_tokens - num_vision_tokens(request, generation, scene.processor)
         traces = [reasoning(response) for response in responses]
         best = best_trace(rewards, traces)
         hint = Hint("", 0.0, "no_correct_trace")
@@ -62,7 +62,7 @@ def add_hints(
                 difficulty.level * config.max_hint_fraction,
                 unit=config.hint_unit,
                 tokenizer=scene.processor.tokenizer,
-                fits=partial(_fits, query, request.video, room, scene),
+                fits=partial(_fits, query, request.shown, room, scene),
             )
         for i, (response, reward, trace) in enumerate(zip(responses, rewards, traces, strict=True)):
             name = (scene.run_id, scene.round_index, sample.sample_id, i, response, reward.total)
@@ -78,10 +78,10 @@ def has_control(sample: Sample, config: AugmentConfig, scene: Scene) -> bool:
     return draw < config.control_fraction
 
 
-def _fits(query: Query, video: Video, room: int, scene: Scene, hint: str) -> bool:
-    """Whether the prompt of `query` with `hint` has at most `room` tokens, its video aside."""
-    text = text_of(dataclasses.replace(query, hint=hint), video, scene)
-    return num_text_tokens(render(scene.processor, text), scene.processor) <= room
+def _fits(query: Query, shown: Shown, room: int, scene: Scene, hint: str) -> bool:
+    """Whether the prompt of `query` with `hint` has at most `room` tokens, those of what it shows aside."""
+    text = text_of(dataclasses.replace(query, hint=hint), shown, scene)
+    return num_text_tokens(render(scene.processor, text, query.media.modalities), scene.processor) <= room
 
 
 def augmentation(sample: Sample, difficulty: Difficulty, scene: Scene, **found: Any) -> Augmentation:
@@ -95,8 +95,7 @@ def augmentation(sample: Sample, difficulty: Difficulty, scene: Scene, **found: 
         reason="",
         alteration=Alteration(),
         realised_sigma=None,
-        video_path=sample.video_path,
-        video_sha256=sample.video_sha256 or "",
+        media=sample.media,
         hint="",
         hint_fraction=None,
         hint_leaked=False,

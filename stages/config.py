@@ -41,7 +41,7 @@ class EngineConfig(Config):
 
 
 class VideoConfig(Config):
-    """How a video becomes the model's input."""
+    """How a video, and an image beside it or alone, become the model's input."""
 
     num_frames: Annotated[int, Field(ge=1)] = 16
     """Frames sampled uniformly from each video, all if it has fewer (paper: at most 16)."""
@@ -50,9 +50,9 @@ class VideoConfig(Config):
     timeout_seconds: Positive = TIMEOUT_SECONDS
     """A video that is not read within this time is dropped, with the reason; not part of a stage's key."""
     min_pixels: Annotated[int, Field(ge=28 * 28)] = 28 * 28
-    """A frame with fewer pixels is enlarged to this many."""
+    """A frame or image with fewer pixels is enlarged to this many."""
     max_pixels: Annotated[int, Field(ge=28 * 28)] = 252 * 252
-    """A frame with more pixels is reduced to this many (paper: 252 x 252)."""
+    """A frame or image with more pixels is reduced to this many (paper: 252 x 252; of the image it says nothing)."""
 
     @property
     def choice(self) -> Choice:
@@ -152,7 +152,8 @@ class AugmentConfig(Config):
     sample's time spans pointed out, and a hint to samples without spans, to those that ask for the spans, and where
     the spans hold none or all of the shown frames; `off`, nothing."""
     increasing: Literal["noise", "mask", "off"] = "noise"
-    """For easy samples (paper, Table 7: up): `noise` on every frame, `mask` some frames (black), `off` nothing."""
+    """For easy samples (paper, Table 7: up): `noise` on every frame and the image, `mask` some frames (black), `off`
+    nothing."""
     max_noise_sigma: Annotated[float, Field(ge=0.0, le=255.0)] = 100.0
     """Pixel noise at level 1, in units of 0..255. Ours: the paper gives none."""
     max_mask_share: Share = 0.5

@@ -18,7 +18,6 @@ import numpy as np
 from stages.config import VideoConfig
 from stages.engine import Completion, Generation, Policy, Request, Sampling
 from storage.digest import derive_seed
-from storage.video import pixel_limits
 
 WORDS = ("red", "green", "blue", "yellow", "circle", "square", "triangle", "left", "right", "up", "down")
 TRACES = ("It moves slowly and then stops.", "Two shapes can be seen there.", "Look at the last frame.")
@@ -33,7 +32,7 @@ class DeterministicEngine:
         from transformers import AutoProcessor
 
         self._processor: Any = AutoProcessor.from_pretrained(checkpoint)
-        self._pixels = pixel_limits(video.min_pixels, video.max_pixels)
+        self._limits = video.min_pixels, video.max_pixels
 
     def load(self, policy: Policy) -> None:
         """See Engine.load."""
@@ -60,11 +59,7 @@ class DeterministicEngine:
         return math.log(len(self._processor.tokenizer))
 
     def _prompt_token_ids(self, request: Request) -> np.ndarray:
-        encoded = self._processor(
-            text=[request.prompt],
-            videos=[request.video.frames],
-            videos_kwargs={"video_metadata": [request.video.metadata()], "size": self._pixels},
-        )
+        encoded = self._processor(text=[request.prompt], **request.shown.processor_inputs(*self._limits))
         return np.array(encoded["input_ids"][0], dtype=np.int32)
 
     def _complete(self, request: Request, index: int, max_new_tokens: int) -> Completion:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from storage.video import Video
+from storage.frames import Shown
 
 
 class EngineError(Exception):
@@ -38,10 +38,10 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Request:
-    """A rendered prompt with one vision placeholder, the frames that fill it, and the seed of its responses."""
+    """A rendered prompt with a placeholder for each thing shown, what is shown, and the seed of its responses."""
 
     prompt: str
-    video: Video
+    shown: Shown
     seed: int
 
 

@@ -26,7 +26,7 @@ def evaluate(
     asked, dropped = prepare(
         [as_in_the_data(sample, "original", i) for i, sample in enumerate(samples)],
         scene,
-        text=lambda query, video: text_of(query, video, scene),
+        text=lambda query, shown: text_of(query, shown, scene),
         seed=lambda query: derive_seed(scene.seed, "evaluate", query.sample.sample_id),
     )
     samplings = [Sampling(1, 0.0, config.max_new_tokens)]

@@ -1,8 +1,9 @@
 """Every prompt of the project is built here, and nowhere else: engine, trainer and warm-up see the same text.
 
-A prompt is the chat template of the policy's own processor around one video and one text. The text is the question,
-its options, the problem type's instruction and, for augmented samples, a hint. The *guided* text also holds the
-ground-truth answer; it only serves to sample reasoning traces for hints (METHOD.md section 5) and is never trained on.
+A prompt is the chat template of the policy's own processor around a video, an image or both, and one text. The text is
+the question, its options, the problem type's instruction and, for augmented samples, a hint. The *guided* text also
+holds the ground-truth answer; it only serves to sample reasoning traces for hints (METHOD.md section 5) and is never
+trained on.
 
 What an answer must look like is said in one sentence (`short`, what the embedded policy was warmed up on), or shown by
 an example as well, as benchmarks' own evaluations do (`full`). Where seconds are asked for, `full` also lists when the
@@ -16,7 +17,7 @@ from typing import Any
 
 from stages.blocks import GROUNDED
 from stages.config import PromptStyle
-from storage.records import ProblemType, Sample
+from storage.records import Modality, ProblemType, Sample
 
 INSTRUCTIONS: dict[ProblemType, str] = {
     "multiple_choice": "Answer with the letter.",
@@ -99,9 +100,12 @@ def answer_text(sample: Sample) -> str:
     return text
 
 
-def render(processor: Any, text: str) -> str:
-    """The chat template of `processor` (of transformers) around one video and `text`, ready to generate from."""
-    content = [{"type": "video"}, {"type": "text", "text": text}]
+def render(processor: Any, text: str, modalities: Sequence[Modality] = ("video",)) -> str:
+    """The chat template of `processor` (of transformers) around what is shown and `text`, ready to generate from.
+
+    The video comes before the image, as SEED-Bench-R1's own training has it (arXiv:2503.24376).
+    """
+    content = [*({"type": modality} for modality in modalities), {"type": "text", "text": text}]
     text_of_prompt: str = processor.apply_chat_template(
         [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
     )

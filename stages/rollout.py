@@ -11,28 +11,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from stages.config import PromptsConfig, RewardsConfig, RolloutConfig, VideoConfig
 from stages.engine import Engine, EngineError, Generation, Request, Sampling
 from stages.prompts import question_text, render
 from stages.rewards import grade, max_reward, reward_columns
-from storage.digest import derive_seed, sha256_file
+from storage.digest import derive_seed
 from storage.errors import VideoError
-from storage.frames import read_frames
-from storage.records import Alteration, Dropped, Kind, Pass, Rollout, Sample
-from storage.video import Video
+from storage.frames import Shown, read_shown
+from storage.image import ImageError
+from storage.records import Alteration, Dropped, Kind, Media, Pass, Rollout, Sample
 
 STAGE_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is asked of the engine: a sample in one pass, with its augmentation's video and hint if it has one."""
+    """What is asked of the engine: a sample in one pass, with its augmentation's files and hint if it has one."""
 
     sample: Sample
     pass_: Pass
     group_index: int
-    video_path: str
-    video_sha256: str | None
+    media: Media
     augmentation: Kind = "none"
     level: float = 0.0
     hint: str = ""
@@ -41,7 +42,7 @@ class Query:
 
 def as_in_the_data(sample: Sample, pass_: Pass, group_index: int) -> Query:
     """The query of a sample that nothing was done to."""
-    return Query(sample, pass_, group_index, sample.video_path, sample.video_sha256)
+    return Query(sample, pass_, group_index, sample.media)
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Scene:
 
 
 def roll_out(queries: Sequence[Query], config: RolloutConfig, scene: Scene) -> tuple[list[Rollout], list[Dropped]]:
-    """Samples and grades `group_size` responses to each query; a query whose video cannot be read is dropped.
+    """Samples and grades `group_size` responses to each query; one whose video or image cannot be read is dropped.
 
     Returns the rollouts in the order of the queries, and the dropped samples with their reasons.
     """
@@ -71,15 +72,15 @@ def roll_out(queries: Sequence[Query], config: RolloutConfig, scene: Scene) -> t
         queries,
         sampling,
         scene,
-        text=lambda query, video: text_of(query, video, scene),
+        text=lambda query, shown: text_of(query, shown, scene),
         seed=lambda query: derive_seed(scene.seed, scene.round_index, query.pass_, query.sample.sample_id),
     )
     return [rollout for answer in answered for rollout in _graded(*answer, config, scene)], dropped
 
 
-def text_of(query: Query, video: Video, scene: Scene, *, reveal_answer: bool = False) -> str:
-    """What the user says: the question as the scene's settings have it, about the frames of `video`."""
-    times = video.times - video.times[0]
+def text_of(query: Query, shown: Shown, scene: Scene, *, reveal_answer: bool = False) -> str:
+    """What the user says: the question as the scene's settings have it, about what is shown."""
+    times = shown.video.times - shown.video.times[0] if shown.video else ()
     style = scene.prompts.style
     return question_text(query.sample, style, times=times, hint=query.hint, reveal_answer=reveal_answer)
 
@@ -89,26 +90,26 @@ def ask(
     sampling: Sampling,
     scene: Scene,
     *,
-    text: Callable[[Query, Video], str],
+    text: Callable[[Query, Shown], str],
     seed: Callable[[Query], int],
 ) -> tuple[list[tuple[Query, Request, Generation]], list[Dropped]]:
-    """Puts `text` of each query, with its video, to the engine in one batch.
+    """Puts `text` of each query, with what it shows, to the engine in one batch.
 
-    Returns each query with its request and what came back, in order; and the queries whose video cannot be read, with
-    the reason. Raises EngineError if the engine returns another number of responses than was asked for.
+    Returns each query with its request and what came back, in order; and the queries whose video or image cannot be
+    read, with the reason. Raises EngineError if the engine returns another number of responses than was asked for.
     """
     asked, dropped = prepare(queries, scene, text=text, seed=seed)
     return answer(asked, sampling, scene), dropped
 
 
 def prepare(
-    queries: Sequence[Query], scene: Scene, *, text: Callable[[Query, Video], str], seed: Callable[[Query], int]
+    queries: Sequence[Query], scene: Scene, *, text: Callable[[Query, Shown], str], seed: Callable[[Query], int]
 ) -> tuple[list[tuple[Query, Request]], list[Dropped]]:
-    """The request of each query whose video reads; the others with the reason."""
-    readable, videos, dropped = read_videos(queries, scene)
+    """The request of each query whose files read; the others with the reason."""
+    readable, pictures, dropped = read_queries(queries, scene)
     asked = [
-        (query, Request(render(scene.processor, text(query, video)), video, seed(query)))
-        for query, video in zip(readable, videos, strict=True)
+        (query, Request(render(scene.processor, text(query, shown), query.media.modalities), shown, seed(query)))
+        for query, shown in zip(readable, pictures, strict=True)
     ]
     return asked, dropped
 
@@ -124,29 +125,28 @@ def answer(
     return [(query, request, generation) for (query, request), generation in zip(asked, generations, strict=True)]
 
 
-def read_videos(queries: Sequence[Query], scene: Scene) -> tuple[list[Query], list[Video], list[Dropped]]:
-    """The queries whose video reads and still has its recorded bytes, their frames, and the others with the reason."""
-    readable, videos, dropped = [], [], []
+def read_queries(queries: Sequence[Query], scene: Scene) -> tuple[list[Query], list[Shown], list[Dropped]]:
+    """The queries whose files read and still have their recorded bytes, what they show, and the others, each with the
+    reason."""
+    readable, shown, dropped = [], [], []
     for query in queries:
         try:
-            path = scene.locate(query.video_path)
-            video = read_frames(
-                path,
+            pixels = read_shown(
+                query.media,
+                scene.locate,
                 scene.video.choice,
                 scene.video.max_pixels,
                 query.alteration,
                 timeout_seconds=scene.video.timeout_seconds,
             )
-            if query.video_sha256 not in (None, sha256_file(path)):
-                raise VideoError(f"{path}: its bytes changed since the run began")
-        except VideoError as error:
-            sample_id = query.sample.sample_id
-            name = (scene.run_id, scene.round_index, scene.stage, query.pass_, sample_id)
-            dropped.append(Dropped(*name, reason="unreadable_video", detail=str(error)))
+        except (VideoError, ImageError) as error:
+            reason = "unreadable_video" if isinstance(error, VideoError) else "unreadable_image"
+            name = (scene.run_id, scene.round_index, scene.stage, query.pass_, query.sample.sample_id)
+            dropped.append(Dropped(*name, reason=reason, detail=str(error)))
             continue
         readable.append(query)
-        videos.append(video)
-    return readable, videos, dropped
+        shown.append(pixels)
+    return readable, shown, dropped
 
 
 def regrade(rollout: Rollout, sample: Sample, config: RewardsConfig) -> Rollout:
@@ -163,7 +163,7 @@ def _rewarded(response: str, sample: Sample, config: RewardsConfig) -> dict[str,
 def _graded(
     query: Query, request: Request, generation: Generation, config: RolloutConfig, scene: Scene
 ) -> list[Rollout]:
-    sample, rollouts = query.sample, []
+    sample, video, rollouts = query.sample, request.shown.video, []
     for i, completion in enumerate(generation.completions):
         rollouts.append(
             Rollout(
@@ -187,11 +187,10 @@ def _graded(
                 augmentation=query.augmentation,
                 level=query.level,
                 alteration=query.alteration,
-                video_path=query.video_path,
-                video_sha256=query.video_sha256 or "",
-                frame_indices=request.video.indices,
-                video_fps=request.video.fps,
-                video_num_frames=request.video.num_file_frames,
+                media=query.media,
+                frame_indices=np.zeros(0, np.int64) if video is None else video.indices,
+                video_fps=None if video is None else video.fps,
+                video_num_frames=None if video is None else video.num_file_frames,
                 min_pixels=scene.video.min_pixels,
                 max_pixels=scene.video.max_pixels,
                 temperature=config.temperature,

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
@@ -121,10 +122,14 @@ class VllmEngine:
         )
 
     def _prompt(self, request: Request) -> Any:
-        metadata = {**request.video.metadata(), "do_sample_frames": False}
+        data: dict[str, Any] = {}
+        if (video := request.shown.video) is not None:
+            data["video"] = [(video.frames, {**video.metadata(), "do_sample_frames": False})]
+        if (image := request.shown.image) is not None:
+            data["image"] = [Image.fromarray(image)]
         return {
             "prompt": request.prompt,
-            "multi_modal_data": {"video": [(request.video.frames, metadata)]},
+            "multi_modal_data": data,
             "mm_processor_kwargs": {"size": self._pixels},
         }
 

@@ -14,7 +14,7 @@ from storage.seal import unsealed
 from storage.shards import Manifest, attempt_places, parquet_table, read_manifest
 
 ALTERED: tuple[Kind, ...] = ("noise", "mask", "cue")
-"""The augmentations that change the video."""
+"""The augmentations that change what is shown."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,12 @@ def _read_note(files: Files, name: str, found: Recorded, sidecars: dict[str, Any
         found.problems[path] = f"not a record ({error})"
 
 
-def altered_videos(files: Files, attempt: Recorded) -> dict[str, str]:
-    """Path and SHA-256 of the altered videos that an attempt's augmentations name; unreadable shards name none."""
-    columns = ["kind", "altered_on_read", "video_path", "video_sha256"]
+def altered_files(files: Files, attempt: Recorded) -> dict[str, str]:
+    """Path and SHA-256 of the altered videos and images that an attempt's augmentations name.
+
+    Unreadable shards name none.
+    """
+    columns = ["kind", "altered_on_read", "video_path", "video_sha256", "image_path", "image_sha256"]
     found: dict[str, str] = {}
     for shard in attempt.shards:
         if shard.table == "augmentations":
@@ -106,8 +109,10 @@ def altered_videos(files: Files, attempt: Recorded) -> dict[str, str]:
                 rows = parquet_table(files.read(shard.path)).select(columns).to_pylist()
             except (OSError, ValueError, KeyError):  # pyarrow's own are ValueErrors; `verify` names the shard itself
                 continue
-            own = (row for row in rows if row["kind"] in ALTERED and not row["altered_on_read"])
-            found |= {row["video_path"]: row["video_sha256"] for row in own}
+            own = [row for row in rows if row["kind"] in ALTERED and not row["altered_on_read"]]
+            named = [(row["video_path"], row["video_sha256"]) for row in own]
+            named += [(row["image_path"], row["image_sha256"]) for row in own if row["kind"] == "noise"]
+            found |= {path: sha256 for path, sha256 in named if path is not None}
     return found
 
 

@@ -4,9 +4,9 @@ run.json                                  what the run is: data, initial policy,
 settings/00000.json                       the resolved settings, one file a change; the highest counts
 lock                                      held by the one process that writes
 empty/<table>.parquet                     no rows: the columns of a table that has no shard yet
-samples/<data>.parquet                    every sample, with its video's digest
+samples/<data>.parquet                    every sample, with the digests of its files
 samples/<data>-rejected.parquet           the annotation rows that became none, if there are any
-videos/<sha256>.avi                       altered videos, named by their content
+videos/<sha256>.avi, .png                 altered videos and images, named by their content
 views.sql                                 the tables a user queries, for any DuckDB shell (derived, replaceable)
 report.html                               the report (derived, replaceable)
 progress.json                             what the process at work does now, for `watch` (derived, replaceable)
@@ -75,3 +75,8 @@ def rejected_table(data_digest: str) -> str:
 def video_file(sha256: str) -> str:
     """The path of an altered video."""
     return f"{VIDEOS}/{sha256}.avi"
+
+
+def image_file(sha256: str) -> str:
+    """The path of an altered image."""
+    return f"{VIDEOS}/{sha256}.png"

@@ -16,11 +16,36 @@ ProblemType = Literal[
 Pass = Literal["original", "augmented", "control"]
 Kind = Literal["none", "noise", "mask", "hint", "cue"]
 Label = Literal["hard", "easy", "kept"]
+Modality = Literal["video", "image"]
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """The files that a sample shows: a video, an image beside it, or an image alone; None where there is none.
+
+    Paths are relative to the run if inside it. A digest is None too if its file could not be read when the run began.
+    """
+
+    video_path: str | None = None
+    video_sha256: str | None = None
+    image_path: str | None = None
+    image_sha256: str | None = None
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """What is shown, in the order of the prompt."""
+        shown: dict[Modality, str | None] = {"video": self.video_path, "image": self.image_path}
+        return tuple(modality for modality, path in shown.items() if path is not None)
+
+    @property
+    def paths(self) -> list[str]:
+        """The files that there are, the video first."""
+        return [path for path in (self.video_path, self.image_path) if path is not None]
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One question about one video.
+    """One question about one video, one image, or both: an image beside a video is shown after it.
 
     `answer` is the ground truth in canonical form: a capital letter for `multiple_choice` and `grounded_choice` (index
     into `options`, which no other type has), `yes` or `no` for `yes_no`, digits for `number`, the word or phrase for
@@ -33,7 +58,7 @@ class Sample:
     """
 
     sample_id: str
-    video_path: str
+    video_path: str | None
     question: str
     answer: str
     problem_type: ProblemType
@@ -47,6 +72,12 @@ class Sample:
     duration_group: str | None = None
     image_path: str | None = None
     subtitles: tuple[str, ...] = ()
+    image_sha256: str | None = None
+
+    @property
+    def media(self) -> Media:
+        """What the sample shows, as it is in the data."""
+        return Media(self.video_path, self.video_sha256, self.image_path, self.image_sha256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +111,11 @@ def _no_frames() -> np.ndarray:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Alteration:
-    """What was done to the frames that a video shows, all that a reader needs to see them; by default nothing.
+    """What was done to what a sample shows, all that a reader needs to see it; by default nothing.
 
-    noise_sigma: asked for, in 0..255. masked_frames (black), marked_frames (with a border): int64, positions among the
-    shown frames, from 0. altered_on_read: `video_path` is the original, and whoever reads it alters its frames; if
-    not, the file holds the altered frames.
+    noise_sigma: asked for, in 0..255, on every frame and on the image. masked_frames (black), marked_frames (with a
+    border): int64, positions among the shown frames of the video, from 0. altered_on_read: the paths are the originals,
+    and whoever reads them alters what they show; if not, the files hold the altered pixels.
     """
 
     noise_sigma: float | None = None
@@ -106,8 +137,8 @@ class Rollout:
 
     prompt_token_ids: int32 [P], vision placeholders expanded. response_token_ids: int32 [T].
     engine_logprobs: float32 [T], processed (after temperature and masks), natural log.
-    frame_indices: int64 [F], positions in the video file. pixel limits: per frame, in pixels.
-    level: 0 to 1, the augmentation's strength. video_path: relative to the run if inside it.
+    frame_indices: int64 [F], positions in the video file; empty, and rate and number None, without a video.
+    pixel limits: of a frame and of the image, in pixels. level: 0 to 1, the augmentation's strength.
     """
 
     run_id: str
@@ -135,11 +166,10 @@ class Rollout:
     augmentation: Kind
     level: float
     alteration: Alteration
-    video_path: str
-    video_sha256: str
+    media: Media
     frame_indices: np.ndarray
-    video_fps: float
-    video_num_frames: int
+    video_fps: float | None
+    video_num_frames: int | None
     min_pixels: int
     max_pixels: int
     temperature: float
@@ -169,7 +199,7 @@ class Difficulty:
 class Augmentation:
     """What the round does to one sample; `kind` none with a `reason` where nothing could be done.
 
-    level: 0 to 1. realised_sigma: of noise, measured on the frames as they are read; units of 0..255.
+    level: 0 to 1. realised_sigma: of noise, measured on frames and image as they are read; units of 0..255.
     hint_fraction: share of the trace's words that the hint shows. hint_leaked: the share that was asked for would have
     given the answer away, so the hint was cut before that. hint_too_long: it was cut to the engine's context.
     control: whether the original input is sampled again.
@@ -183,8 +213,7 @@ class Augmentation:
     reason: str
     alteration: Alteration
     realised_sigma: float | None
-    video_path: str
-    video_sha256: str
+    media: Media
     hint: str
     hint_fraction: float | None
     hint_leaked: bool

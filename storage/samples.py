@@ -1,7 +1,7 @@
-"""The sample table of a run: every sample with its video's digest, written once when the run begins.
+"""The sample table of a run: every sample with the digests of what it shows, written once when the run begins.
 
 The digest of the annotations is part of the run's identity, so a changed data set is noticed; the digest of each video
-is checked whenever a stage reads it.
+and image is checked whenever it is read.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from storage import layout, schema, shards
 from storage.digest import sha256_file, sha256_value
-from storage.errors import DamagedRun
+from storage.errors import DamagedRun, UserError
 from storage.files import Files
 from storage.parallel import in_threads
 from storage.records import Rejected, Sample
@@ -21,16 +21,21 @@ from storage.records import Rejected, Sample
 
 def data_digest(samples: Sequence[Sample], root: Path) -> str:
     """Digest of all annotations; files count by their path relative to the data's `root`, wherever that is."""
+
+    def below(path: str | None) -> str | None:
+        return None if path is None else os.path.relpath(path, root)
+
     rows = [
         dataclasses.asdict(
             dataclasses.replace(
-                s,
-                video_path=os.path.relpath(s.video_path, root),
+                sample,
+                video_path=below(sample.video_path),
                 video_sha256=None,
-                image_path=s.image_path and os.path.relpath(s.image_path, root),
+                image_path=below(sample.image_path),
+                image_sha256=None,
             )
         )
-        for s in samples
+        for sample in samples
     ]
     return sha256_value(sorted(rows, key=lambda row: str(row["sample_id"])))
 
@@ -38,21 +43,30 @@ def data_digest(samples: Sequence[Sample], root: Path) -> str:
 def write_samples(
     files: Files, digest: str, samples: Sequence[Sample], progress: Callable[[str, int, int], None]
 ) -> None:
-    """Hashes every video and writes the sample table, unless it is there. An unreadable video has no digest.
+    """Hashes every video and image and writes the sample table, unless it is there. An unreadable file has no digest.
 
-    Paths inside the run are stored relative to it.
+    Paths inside the run are stored relative to it. Raises UserError for a sample that shows nothing.
     """
     if files.exists(layout.samples_table(digest)):
         return
-    videos = list(dict.fromkeys(sample.video_path for sample in samples))
-    found: dict[str, str | None] = {}
-    with in_threads(_hashed, videos) as hashed:
-        for video, sha256 in zip(videos, hashed, strict=True):
-            found[video] = sha256
-            progress("hash videos", len(found), len(videos))
+    for sample in samples:
+        if not sample.media.paths:
+            raise UserError(f"sample {sample.sample_id}: has neither a video nor an image; give it one, or take it out")
+    paths = list(dict.fromkeys(path for sample in samples for path in sample.media.paths))
+    found: dict[str | None, str | None] = {}
+    with in_threads(_hashed, paths) as hashed:
+        for path, sha256 in zip(paths, hashed, strict=True):
+            found[path] = sha256
+            progress("hash files", len(found), len(paths))
     rows = [
-        dataclasses.replace(s, video_path=stored_path(files, s.video_path), video_sha256=found[s.video_path])
-        for s in samples
+        dataclasses.replace(
+            sample,
+            video_path=sample.video_path and stored_path(files, sample.video_path),
+            video_sha256=found.get(sample.video_path),
+            image_path=sample.image_path and stored_path(files, sample.image_path),
+            image_sha256=found.get(sample.image_path),
+        )
+        for sample in samples
     ]
     files.create(layout.samples_table(digest), shards.parquet_bytes("samples", rows))
 

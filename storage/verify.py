@@ -12,7 +12,7 @@ from storage import layout, schema
 from storage.digest import sha256_file
 from storage.errors import DamagedRun, UserError
 from storage.files import Files
-from storage.inventory import Named, Recorded, altered_videos, attempts
+from storage.inventory import Named, Recorded, altered_files, attempts
 from storage.records import Rejected, Sample
 from storage.run import Identity, decode_settings
 from storage.samples import data_digest
@@ -196,25 +196,25 @@ class _Verification:
         return grave if covered else None
 
     def _altered(self, found: list[Recorded]) -> list[tuple[Named, str]]:
-        """Each altered video that a table names, or that lies there; `table` holds the attempts that name it."""
+        """Each altered file that a table names, or that lies there; `table` holds the attempts that name it."""
         named: dict[str, tuple[str, list[Recorded]]] = {}
         for attempt in found:
-            for path, sha256 in altered_videos(self.files, attempt).items():
+            for path, sha256 in altered_files(self.files, attempt).items():
                 named.setdefault(path, (sha256, []))[1].append(attempt)
         rows = []
         for path, (sha256, users) in sorted(named.items()):
             redo = f"remove it, then deepvideo stage augment --round {users[-1].round_index} --force"
             rows.append((Named(path, sha256, table=" ".join(user.folder for user in users)), redo))
-            if path != layout.video_file(sha256):
+            if path not in (layout.video_file(sha256), layout.image_file(sha256)):
                 self._damage(path, f"its table says {sha256}", redo)
         for name in self.files.names(layout.VIDEOS):
             path = f"{layout.VIDEOS}/{name}"
             if path not in named:
-                rows.append((Named(path, name.removesuffix(".avi")), "remove it: no table names it"))
+                rows.append((Named(path, Path(name).stem), "remove it: no table names it"))
         return rows
 
     def _samples(self) -> Iterable[str]:
-        """The sample table fits the identity, and each of its videos has the recorded digest."""
+        """The sample table fits the identity, and each video and image of it has the recorded digest."""
         if self.identity is None:
             return
         path = layout.samples_table(self.identity.data)
@@ -233,8 +233,9 @@ class _Verification:
             self._rewritten(path, "samples", arrow, samples, FROM_A_COPY)
         yield from self._rejected(self.identity)
         start, count = time.monotonic(), self.report.checked.setdefault("sample videos", Count())
-        for i, sample in enumerate(samples):
-            self._sample_video(sample, count)
+        for i, media in enumerate(sample.media for sample in samples):
+            self._sample_file(media.video_path, media.video_sha256, count)
+            self._sample_file(media.image_path, media.image_sha256, count)
             self.progress("hash sample videos", i + 1, len(samples))
         count.seconds += time.monotonic() - start
 
@@ -250,9 +251,9 @@ class _Verification:
         except (ValueError, OSError, KeyError, TypeError) as error:
             self._damage(path, f"not a table of rejected rows ({type(error).__name__})", remedy)
 
-    def _sample_video(self, sample: Sample, count: Count) -> None:
-        path, remedy = sample.video_path, "restore the file; until then its sample is dropped"
-        if sample.video_sha256 is None:  # it could not be read when the run began
+    def _sample_file(self, path: str | None, sha256: str | None, count: Count) -> None:
+        remedy = "restore the file; until then its sample is dropped"
+        if path is None or sha256 is None:  # there is none, or it could not be read when the run began
             return
         try:
             digest, num_bytes = (
@@ -266,14 +267,14 @@ class _Verification:
             return
         count.files += 1
         count.bytes += num_bytes
-        if digest != sample.video_sha256:
+        if digest != sha256:
             self._damage(path, "its bytes differ from the digest in the sample table", remedy)
 
     def _orphans(self, there: list[str]) -> None:
         """Files seen at the start that no record names now, after every commit since."""
         found = list(attempts(self.files))
         named = {path for a in found for path in a.records} | {n.path for a in found for n in (*a.shards, *a.outputs)}
-        named |= {path for attempt in found for path in altered_videos(self.files, attempt)}
+        named |= {path for attempt in found for path in altered_files(self.files, attempt)}
         sizes = {
             p: n for folder in (layout.ROUNDS, layout.VIDEOS, ".scratch") for p, n in self.files.walk(folder).items()
         }
@@ -293,5 +294,6 @@ def _redo(attempt: Recorded, named: Named) -> str:
 
 
 def _roots(samples: list[Sample]) -> list[Path]:
-    """Folders that the digest of the data may have taken as its root: those above every video."""
-    return list(dict.fromkeys(root for sample in samples[:1] for root in Path(sample.video_path).parents))
+    """Folders that the digest of the data may have taken as its root: those above what the first sample shows."""
+    shown = [path for s in samples[:1] for path in (s.video_path, s.image_path) if path is not None]
+    return list(dict.fromkeys(root for path in shown for root in Path(path).parents))

@@ -5,12 +5,10 @@ Packets are read (`packets.py`), frames chosen by their times (`sampling.py`), a
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
@@ -18,6 +16,7 @@ from storage.container import TIMEOUT_SECONDS, Deadline
 from storage.decode import decode
 from storage.errors import VideoError
 from storage.packets import read_packets
+from storage.reduce import reduced
 from storage.sampling import Choice, every_frame, uniform
 
 VISION_TOKENS = ("<|video_pad|>", "<|image_pad|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>")
@@ -83,7 +82,7 @@ def read_video(
     to_rgb = VideoReformatter()  # one for all frames: setting it up costs more than a small frame
 
     def convert(frame: Any) -> np.ndarray:
-        return _reduced(_upright(to_rgb.reformat(frame, format="rgb24").to_ndarray(), frame.rotation), max_pixels)
+        return reduced(_upright(to_rgb.reformat(frame, format="rgb24").to_ndarray(), frame.rotation), max_pixels)
 
     found = decode(path, packets, choose, convert, deadline)
     return Video(found.frames, found.times, found.indices, found.num_file_frames, float(packets.rate))
@@ -92,12 +91,3 @@ def read_video(
 def _upright(frame: np.ndarray, degrees: int) -> np.ndarray:
     """A frame turned as its display matrix says: counter-clockwise, in quarter turns."""
     return np.ascontiguousarray(np.rot90(frame, round(degrees / 90)))
-
-
-def _reduced(frame: np.ndarray, max_pixels: int | None) -> np.ndarray:
-    height, width = frame.shape[:2]
-    if max_pixels is None or height * width <= max_pixels:
-        return frame
-    scale = math.sqrt(max_pixels / (height * width))
-    size = (max(1, int(width * scale)), max(1, int(height * scale)))
-    return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)

@@ -17,7 +17,7 @@ from small_run import SMALL, complete, complete_in_child
 from flows.cli import main
 from flows.config import load_config
 from flows.session import find_checkpoint
-from storage.records import Alteration, Rollout
+from storage.records import Alteration, Media, Rollout
 
 ALTERATIONS = {
     "noise": {"increasing": "noise"},
@@ -115,8 +115,7 @@ def rollout_with(**fields) -> Rollout:
         "augmentation": "none",
         "level": 0.0,
         "alteration": Alteration(),
-        "video_path": "videos/x.mp4",
-        "video_sha256": "0" * 64,
+        "media": Media("videos/x.mp4", "0" * 64),
         "frame_indices": np.arange(2, dtype=np.int64),
         "video_fps": 4.0,
         "video_num_frames": 2,

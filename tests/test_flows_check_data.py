@@ -9,7 +9,7 @@ from conftest import call
 from own_clips import clips, questions, write
 from small_run import SMALL
 
-from flows.check_data import DURATIONS, check_videos
+from flows.check_data import DURATIONS, check_files
 from flows.config import load_config
 from flows.data import Data
 from flows.session import open_session
@@ -90,6 +90,6 @@ def test_a_duration_on_the_boundary_is_in_the_lower_bucket(tmp_path, frames, buc
 
     write_video(tmp_path / "x.mp4", np.zeros((frames, 16, 16, 3), np.uint8), 2.0, "h264")
     sample = Sample("s", str(tmp_path / "x.mp4"), "?", "1", "number")
-    found = check_videos(Data([sample, sample], [], Counter(), tmp_path), lambda what, done, total: None)
+    found = check_files(Data([sample, sample], [], Counter(), tmp_path), lambda what, done, total: None)
     assert found.counts() == {("train", "number", bucket): 2}
     assert list(DURATIONS)[:2] == ["to 15 s", "to 1 min"]

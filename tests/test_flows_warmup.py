@@ -12,13 +12,13 @@ from flows.warmup import make_lessons, warm_up_tiny_model
 from flows.warmup_examples import as_choice, make_examples, response_text
 from stages.engine import Policy
 from stages.rewards import grade, max_reward
-from stages.rollout import Query, Scene, roll_out
+from stages.rollout import Query, Scene, as_in_the_data, roll_out
 from stages.vllm_engine import VllmEngine
 from storage.datasets import shapes
 from storage.encode import write_video
 from storage.noise import add_noise
 from storage.probe import PROBE_FILE
-from storage.records import Sample
+from storage.records import Media, Sample
 from storage.video import read_video
 from trainer.policy import load_processor
 from trainer.tiny_tokenizer import ChatTemplate
@@ -63,7 +63,7 @@ def _rewards(
 
 
 def _queries(samples: list[Sample]) -> list[Query]:
-    return [Query(sample, "original", i, sample.video_path, None) for i, sample in enumerate(samples)]
+    return [as_in_the_data(sample, "original", i) for i, sample in enumerate(samples)]
 
 
 def _check_band(engine: VllmEngine, config: RunConfig, folder: Path, samples: list[Sample]) -> None:
@@ -128,10 +128,10 @@ def test_noise_harms_the_shipped_checkpoint(engine, config, checkpoint, root: Pa
     clean = _queries(shapes.load(root))
     noisy = []
     for query in clean:
-        video = read_video(query.video_path)
+        video = read_video(query.media.video_path)
         path = tmp_path / f"{query.sample.sample_id}.avi"
         write_video(path, add_noise(video.frames, 75.0, seed=1), video.fps, "ffv1")
-        noisy.append(replace(query, video_path=str(path)))
+        noisy.append(replace(query, media=Media(str(path))))
     before, after = (_rewards(engine, config, checkpoint, queries)[0].mean() for queries in (clean, noisy))
     assert after < before - 0.05
 

@@ -1,4 +1,4 @@
-"""The benchmarks of a round's time and of its growth: their arithmetic by hand, and the growth once, small."""
+"""The benchmarks of a round's time, of its growth and of reading videos: arithmetic by hand, and two once, small."""
 
 import json
 import subprocess
@@ -75,3 +75,15 @@ def test_growth_runs_small(tmp_path):
     rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
     assert len([row for row in rows if "slope" in row]) == 7
     assert all(row["late_over_early"] > 0 for row in rows if "rounds" in row)
+
+
+@pytest.mark.timeout(600)
+def test_reading_videos_runs_small_and_all_readers_show_the_same_frames(tmp_path):
+    command = [sys.executable, str(BENCHMARKS / "video_read.py"), "--quick", "--json", str(tmp_path / "rows.json")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
+    assert [row["reader"] for row in rows] == ["ours", "pyav", "opencv_grab", "opencv_seek"] * 2
+    assert all(row["difference"] == 0 for row in rows if row["reader"] == "ours")
+    assert all(row["difference"] < 2 for row in rows)
+    assert all(row["times_ours"] == 1 for row in rows if row["reader"] == "ours")

@@ -1,6 +1,7 @@
 """What is done to a sample's video: decided here, recorded, and the same bytes whether kept as a file or as a seed."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +13,17 @@ from stages.alterations import cue, frames_inside, frames_to_mask, make_harder
 from stages.config import AugmentConfig
 from stages.deterministic_engine import DeterministicEngine
 from stages.rollout import Scene
-from storage.altered import store_video
+from storage.altered import store_altered
 from storage.datasets import shapes
 from storage.digest import sha256_file
 from storage.encode import write_video
 from storage.files import Files
-from storage.frames import read_frames
+from storage.frames import read_shown
+from storage.image import png_bytes, read_image
 from storage.mark import mark_frames
 from storage.mask import mask_frames
 from storage.noise import add_noise
-from storage.records import Difficulty, Dropped
+from storage.records import Difficulty, Dropped, Media
 from storage.samples import local_path
 from storage.schema import to_table
 from storage.video import read_video
@@ -57,7 +59,7 @@ def altered(world, kind, storage="video", level=0.8, **changes):
     sample = replace(sample, **changes)
     config = AugmentConfig(storage=storage, **ALTERATIONS[kind])
     work = make_harder if kind in ("noise", "mask") else cue
-    return work(sample, level_of(sample, level), config, scene, lambda frames, fps: store_video(files, frames, fps))
+    return work(sample, level_of(sample, level), config, scene, partial(store_altered, files))
 
 
 def clean(world):
@@ -66,9 +68,9 @@ def clean(world):
 
 
 def shown(world, row):
-    """The frames that the row alone leads to."""
+    """The video that the row alone leads to."""
     video = world[0].video
-    return read_frames(world[0].locate(row.video_path), video.choice, video.max_pixels, row.alteration)
+    return read_shown(row.media, world[0].locate, video.choice, video.max_pixels, row.alteration).video
 
 
 @pytest.mark.parametrize("kind", ALTERATIONS)
@@ -88,12 +90,12 @@ def test_frames_are_the_same_bytes_from_a_file_and_from_a_seed(world, kind):
 def test_a_seed_writes_no_file_and_names_the_original(world, kind):
     _, files, sample = world
     seed = altered(world, kind, "seed")
-    assert (seed.video_path, seed.video_sha256) == (sample.video_path, sample.video_sha256)
+    assert seed.media == sample.media
     assert seed.alteration.altered_on_read
     assert not files.walk("videos")
     file = altered(world, kind, "video")
-    assert list(files.walk("videos")) == [file.video_path]
-    assert file.video_sha256 == sha256_file(files.local(file.video_path))
+    assert list(files.walk("videos")) == [file.media.video_path]
+    assert file.media.video_sha256 == sha256_file(files.local(file.media.video_path))
     assert not file.alteration.altered_on_read
 
 
@@ -187,7 +189,60 @@ def test_chance_depends_on_seed_round_and_sample_alone(world, kind):
         altered((replace(scene, seed=3), files, sample), kind, level=1.0),
         altered(world, kind, level=1.0, sample_id="another"),
     ]
-    assert len({first.video_sha256, *(row.video_sha256 for row in others)}) == 4
+    assert len({first.media, *(row.media for row in others)}) == 4
+
+
+@pytest.fixture
+def image(tmp_path):
+    """The path of an image with values of 80 to 175, which noise of sigma 20 does not saturate."""
+    pixels = np.random.default_rng(0).integers(80, 176, (70, 90, 3), dtype=np.uint8)
+    (tmp_path / "x.png").write_bytes(png_bytes(pixels))
+    return str(tmp_path / "x.png")
+
+
+def whole(world, row):
+    """Everything that the row alone leads to."""
+    video = world[0].video
+    return read_shown(row.media, world[0].locate, video.choice, video.max_pixels, row.alteration)
+
+
+@pytest.mark.parametrize("changes", [{}, {"video_path": None, "video_sha256": None}], ids=["beside", "alone"])
+def test_an_image_gets_noise_beside_a_video_and_alone(world, image, changes):
+    rows = [altered(world, "noise", storage, 0.2, image_path=image, **changes) for storage in ("video", "seed")]
+    file, seed = (whole(world, row) for row in rows)
+    assert file.pixels.tobytes() == seed.pixels.tobytes()
+    difference = file.image.astype(float) - read_image(image)
+    assert difference.std() == pytest.approx(20.0, rel=0.05)
+    for row in rows:
+        assert (row.kind, row.alteration.noise_sigma) == ("noise", pytest.approx(20.0))
+        assert row.realised_sigma == pytest.approx(20.0, rel=0.05)
+    assert (file.video is None) == bool(changes)
+    paths = [path for path in (rows[0].media.video_path, rows[0].media.image_path) if path is not None]
+    assert sorted(world[1].walk("videos")) == sorted(paths)
+    assert rows[1].media.image_path == image
+
+
+@pytest.mark.parametrize("kind", ["mask", "mark", "keep"])
+def test_only_frames_of_a_video_are_masked_or_pointed_out(world, image, kind):
+    row = altered(world, kind, image_path=image)
+    assert (row.media.image_path, row.kind) == (image, "mask" if kind == "mask" else "cue")
+    assert np.array_equal(whole(world, row).image, read_image(image))
+    assert not np.array_equal(whole(world, row).video.frames, clean(world).frames)
+
+
+def test_an_image_alone_has_no_frame_to_mask_and_is_left_to_the_hints(world, image):
+    alone = {"video_path": None, "video_sha256": None, "image_path": image}
+    row = altered(world, "mask", level=1.0, **alone)
+    assert (row.kind, row.reason, row.media) == ("none", "no_frame_to_mask", Media(image_path=image))
+    assert altered(world, "mark", **alone) is altered(world, "keep", **alone) is None
+
+
+@pytest.mark.parametrize("kind", ALTERATIONS)
+def test_an_image_that_cannot_be_read_is_dropped(world, kind, tmp_path):
+    (tmp_path / "broken.png").write_text("no image")
+    row = altered(world, kind, image_path=str(tmp_path / "broken.png"))
+    assert isinstance(row, Dropped)
+    assert (row.reason, Path(row.detail.split(":")[0]).name) == ("unreadable_image", "broken.png")
 
 
 @pytest.mark.parametrize("kind", ALTERATIONS)

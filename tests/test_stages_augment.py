@@ -10,12 +10,12 @@ import pytest
 from flows.config import load_config
 from stages.augment import add_hints, has_control
 from stages.config import AugmentConfig
-from stages.context import num_text_tokens, num_video_tokens
+from stages.context import num_text_tokens, num_vision_tokens
 from stages.deterministic_engine import DeterministicEngine
 from stages.engine import Generation, Request, Sampling
 from stages.leak import leaks
 from stages.prompts import question_text
-from stages.rollout import Query, Scene, ask
+from stages.rollout import Query, Scene, as_in_the_data, ask
 from storage.datasets import shapes
 from storage.files import Files
 from storage.records import Difficulty
@@ -135,7 +135,7 @@ def test_a_hint_is_cut_to_the_context_by_the_count_that_engine_and_trainer_make(
     augment = config.augment.model_copy(update={"num_traces": 1, "hint_unit": unit, "max_hint_fraction": 1.0})
 
     def length(hint):
-        query = Query(sample, "augmented", 0, sample.video_path, sample.video_sha256, "hint", 1.0, hint)
+        query = Query(sample, "augmented", 0, sample.media, "hint", 1.0, hint)
         text = lambda query, _: question_text(query.sample, "short", hint=query.hint)  # noqa: E731
         [(_, _, generation)], _ = ask([query], Sampling(1, 1.0, 1), scene, text=text, seed=lambda query: 0)
         return len(generation.prompt_token_ids)
@@ -159,9 +159,9 @@ def test_the_processor_adds_the_same_tokens_for_a_video_whatever_the_text_is(wor
     scene, _, _, samples = world
     added = set()
     for text in ("", "A", "\n", " x", "<think>", "ünü 猫 \U0001f600", "It moves.\n" * 50):
-        query = Query(samples[0], "original", 0, samples[0].video_path, None)
+        query = as_in_the_data(samples[0], "original", 0)
         [(_, request, generation)], _ = ask([query], Sampling(1, 1.0, 1), scene, text=lambda *_: text, seed=lambda _: 0)  # noqa: B023
-        added.add(num_video_tokens(request, generation, scene.processor))
+        added.add(num_vision_tokens(request, generation, scene.processor))
         placeholder = scene.processor.tokenizer.convert_tokens_to_ids("<|video_pad|>")
         assert num_text_tokens(request.prompt, scene.processor) + max(added) == len(generation.prompt_token_ids)
         assert (generation.prompt_token_ids == placeholder).sum() == 1 + max(added)

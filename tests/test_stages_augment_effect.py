@@ -5,6 +5,7 @@ is so by luck alone, noise of sigma 0 changes nothing, and a hint is not looked 
 """
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,8 +16,8 @@ from stages.alterations import make_harder
 from stages.augment import add_hints
 from stages.difficulty import difficulty_record
 from stages.engine import Completion, Generation
-from stages.rollout import Query, Scene, roll_out
-from storage.altered import store_video
+from stages.rollout import Query, Scene, as_in_the_data, roll_out
+from storage.altered import store_altered
 from storage.datasets import shapes
 from storage.difficulty import difficulty
 from storage.digest import derive_seed
@@ -71,7 +72,7 @@ def run(tmp_path_factory, checkpoint):
     for r, count in NUM_SAMPLES.items():
         scene = replace(stage, round_index=r)
         do(run, r, "select")
-        queries = [Query(s, "original", 1000 * r + i, s.video_path, None) for i, s in enumerate(samples[:count])]
+        queries = [as_in_the_data(s, "original", 1000 * r + i) for i, s in enumerate(samples[:count])]
         manifests.append(do(run, r, "rollout", {"rollouts": roll_out(queries, config.rollout, scene)[0]}))
     rewards = group_rewards(run.files, manifests)
     rows = [
@@ -81,7 +82,7 @@ def run(tmp_path_factory, checkpoint):
     do(run, 1, "difficulty", {"difficulty": rows})
     hard = [(by_id[row.sample_id], row) for row in rows if row.label == "hard"]
     plan, traces, _ = add_hints(hard, config.augment, config.rollout, scene, max_model_len=config.engine.max_model_len)
-    store = lambda frames, fps: store_video(run.files, frames, fps)  # noqa: E731
+    store = partial(store_altered, run.files)
     plan += [
         make_harder(by_id[row.sample_id], row, config.augment, scene, store) for row in rows if row.label == "easy"
     ]
@@ -89,9 +90,8 @@ def run(tmp_path_factory, checkpoint):
     queries = []
     for row in plan:
         sample = by_id[row.sample_id]
-        shown = (row.kind, row.level, row.hint, row.alteration)
-        queries.append(Query(sample, "augmented", 0, row.video_path, None, *shown))
-        queries.append(Query(sample, "control", 0, sample.video_path, None))
+        queries.append(Query(sample, "augmented", 0, row.media, row.kind, row.level, row.hint, row.alteration))
+        queries.append(as_in_the_data(sample, "control", 0))
     do(run, 1, "rollout_augmented", {"rollouts": roll_out(queries, config.rollout, scene)[0]})
     return run
 

@@ -8,7 +8,7 @@ from conftest import rollout_with
 
 from stages.curate import curate
 from stages.noisy_rollout import RESPONSE_FIELDS, mixed_group
-from storage.records import Rollout
+from storage.records import Media, Rollout
 
 ARRAYS = {"prompt_token_ids", "response_token_ids", "engine_logprobs", "frame_indices"}
 
@@ -27,7 +27,7 @@ def noisy(rewards, kind="noise"):
     tokens = np.array([7, 8, 9], np.int32)
     return group(
         "augmented", rewards, kind, level=0.75, prompt="Noisy?", prompt_token_ids=tokens, response_token_ids=tokens,
-        engine_logprobs=np.array([-1.0, -2.0, -3.0], np.float32), video_path="videos/noisy.avi", video_sha256="1" * 64,
+        engine_logprobs=np.array([-1.0, -2.0, -3.0], np.float32), media=Media("videos/noisy.avi", "1" * 64),
         frame_indices=np.arange(5, dtype=np.int64), video_fps=2.0, video_num_frames=5, min_pixels=1, max_pixels=2,
     )  # fmt: skip
 
@@ -51,7 +51,7 @@ def test_the_first_halves_on_the_clean_input():
             expected = source if field.name in RESPONSE_FIELDS else clean[0]
             found, wanted = getattr(row, field.name), getattr(expected, field.name)
             assert np.array_equal(found, wanted) if field.name in ARRAYS else found == wanted, field.name
-        assert row.video_path == "videos/x.mp4"
+        assert row.media == clean[0].media
         assert (row.response, row.reward, row.level) == (source.response, source.reward, 0.75)
 
 

@@ -7,11 +7,11 @@ import pytest
 from flows.config import load_config
 from stages.blocks import GROUNDED, block_names
 from stages.deterministic_engine import DeterministicEngine
-from stages.prompts import EXAMPLES, HINTS, INSTRUCTIONS, question_text
+from stages.prompts import EXAMPLES, HINTS, INSTRUCTIONS, question_text, render
 from stages.rewards import grade
 from stages.rollout import Scene, as_in_the_data, roll_out
 from storage.datasets import shapes
-from storage.records import ProblemType, Sample
+from storage.records import Media, ProblemType, Sample
 from trainer.policy import load_processor
 
 CHOICE = Sample("s", "v.mp4", "Which first?", "B", "multiple_choice", options=("red", "blue"))
@@ -98,11 +98,25 @@ def test_subtitles_come_first_and_in_order(style):
 
 
 def test_a_rendered_prompt_has_one_placeholder_and_ends_where_the_response_begins(checkpoint):
-    from stages.prompts import render
-
     prompt = render(load_processor(checkpoint), question_text(WORD))
     assert prompt.count("<|video_pad|>") == 1
     assert prompt.endswith("<|im_start|>assistant\n")
+
+
+@pytest.mark.parametrize(
+    ("media", "placeholders"),
+    [
+        (Media("v.mp4"), "<|vision_start|><|video_pad|><|vision_end|>"),
+        (Media(image_path="i.png"), "<|vision_start|><|image_pad|><|vision_end|>"),
+        (
+            Media("v.mp4", image_path="i.png"),
+            "<|vision_start|><|video_pad|><|vision_end|><|vision_start|><|image_pad|><|vision_end|>",
+        ),
+    ],
+)
+def test_a_video_comes_first_then_the_image_then_the_text(checkpoint, media, placeholders):
+    prompt = render(load_processor(checkpoint), "What?", media.modalities)
+    assert prompt == f"<|im_start|>user\n{placeholders}What?<|im_end|>\n<|im_start|>assistant\n"
 
 
 @pytest.mark.parametrize("problem_type", typing.get_args(ProblemType))

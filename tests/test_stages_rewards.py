@@ -153,6 +153,7 @@ def test_long_responses_take_linear_time(filler: str, sample: Sample) -> None:
         f"{body}<think>x</think>{body}<answer>B",
         f"<think>x</think><answer>{body}5",
         f"<think>x</think><answer>{body}5</answer>",
+        f"<think>x</think><answer>{body}5</answer><glue>{body}</glue>",
     ):
         assert grade(response, sample).accuracy == 0.0
     assert time.process_time() - start < 2.0  # quadratic time would be minutes

@@ -6,6 +6,7 @@ One process, one engine: the tests share it and run in the order of the file.
 import gc
 import itertools
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import naive_step
@@ -16,9 +17,10 @@ from transformers import PreTrainedTokenizerBase, ProcessorMixin
 
 from flows.config import load_config
 from stages.engine import EngineError, Policy
-from stages.rollout import Query, Scene, roll_out
+from stages.rollout import Scene, as_in_the_data, roll_out
 from stages.vllm_engine import VllmEngine
 from storage.datasets import shapes
+from storage.image import png_bytes
 from storage.probe import PROBE_FILE
 from storage.video import VISION_TOKENS
 from trainer.batch import collate, encode_group
@@ -78,7 +80,7 @@ def scene(config, engine, processor, policy):
 
 
 def rolled_out(config, engine, processor, policy, samples):
-    queries = [Query(s, "original", i, s.video_path, None) for i, s in enumerate(samples)]
+    queries = [as_in_the_data(s, "original", i) for i, s in enumerate(samples)]
     rollouts, dropped = roll_out(queries, config.rollout, scene(config, engine, processor, policy))
     assert not dropped
     return rollouts
@@ -103,6 +105,19 @@ def test_rollouts_agree_with_the_trainer_token_by_token(config, engine, processo
     rollouts = rolled_out(config, engine, processor, policies[0], samples)
     assert len(rollouts) == len(samples) * config.rollout.group_size
     # encode_group has compared the prompt tokens of every group; positions and frames show in the log-probs
+    assert mismatch(rollouts, policies[0], processor) < 1e-4
+
+
+def test_an_image_beside_a_video_and_alone_agrees_with_the_trainer(
+    config, engine, processor, policies, samples, tmp_path
+):
+    """Prompt tokens, the place of the features and the positions behind them: each would show in the log-probs."""
+    pixels = np.random.default_rng(0).integers(0, 256, (200, 120, 3), dtype=np.uint8)
+    (tmp_path / "x.png").write_bytes(png_bytes(pixels))
+    beside = [replace(sample, image_path=str(tmp_path / "x.png")) for sample in samples[:2]]
+    alone = [replace(sample, sample_id="alone", video_path=None) for sample in beside[:1]]
+    rollouts = rolled_out(config, engine, processor, policies[0], [samples[2], *beside, *alone])
+    assert len({len(rollout.prompt_token_ids) for rollout in rollouts}) > 2
     assert mismatch(rollouts, policies[0], processor) < 1e-4
 
 

@@ -1,6 +1,7 @@
 """Frames as a model is shown them, from every odd kind of video: upright, RGB, and the same from file and seed."""
 
 import struct
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,14 +9,20 @@ import av
 import numpy as np
 import pytest
 
+from storage import layout
+from storage.altered import store_altered
+from storage.digest import sha256_file
 from storage.encode import write_video
-from storage.frames import alter, read_frames
+from storage.errors import VideoError
+from storage.files import Files
+from storage.frames import Shown, alter, read_shown
+from storage.image import ImageError, png_bytes
 from storage.mark import mark_frames
 from storage.mask import mask_frames
 from storage.noise import add_noise
-from storage.records import Alteration
+from storage.records import Alteration, Media
 from storage.sampling import uniform
-from storage.video import read_video
+from storage.video import Video, read_video
 
 NUM_FRAMES, MAX_PIXELS = 8, 2000
 EVERY = np.arange(1, dtype=np.int64)
@@ -85,6 +92,11 @@ def rotated(folder):
     return turned(encoded(folder / "x.mp4", "libx264", "yuv420p", ramp()), 90)
 
 
+def shown(path, alteration):
+    """The video at `path` as a model is shown it."""
+    return read_shown(Media(str(path)), Path, uniform(NUM_FRAMES), MAX_PIXELS, alteration).video
+
+
 ODD = [one_colour, one_frame, grey, transparent, odd_sides, odd_rate, rotated]
 
 
@@ -94,7 +106,7 @@ def test_an_odd_video_is_altered_to_the_same_bytes_from_file_and_seed(tmp_path, 
     source = make(tmp_path)
     clean = read_video(source, NUM_FRAMES, MAX_PIXELS)
     assert clean.frames.flags.c_contiguous
-    write_video(tmp_path / "altered.avi", alter(clean.frames, alteration), 4.0, "ffv1")
+    write_video(tmp_path / "altered.avi", alter(Shown(clean), alteration).video.frames, 4.0, "ffv1")
     on_read = Alteration(
         alteration.noise_sigma,
         alteration.noise_seed,
@@ -102,8 +114,7 @@ def test_an_odd_video_is_altered_to_the_same_bytes_from_file_and_seed(tmp_path, 
         alteration.marked_frames,
         altered_on_read=True,
     )
-    from_file = read_frames(tmp_path / "altered.avi", uniform(NUM_FRAMES), MAX_PIXELS, alteration)
-    from_seed = read_frames(source, uniform(NUM_FRAMES), MAX_PIXELS, on_read)
+    from_file, from_seed = shown(tmp_path / "altered.avi", alteration), shown(source, on_read)
     assert from_file.frames.tobytes() == from_seed.frames.tobytes()
     assert from_file.frames.shape == from_seed.frames.shape == clean.frames.shape
     assert not np.array_equal(from_seed.frames, clean.frames)
@@ -123,7 +134,7 @@ def test_odd_sides_stay_odd(tmp_path):
 
 
 def test_one_frame_is_one_frame(tmp_path):
-    video = read_frames(one_frame(tmp_path), uniform(NUM_FRAMES), MAX_PIXELS, Alteration())
+    video = shown(one_frame(tmp_path), Alteration())
     assert (video.indices.tolist(), video.num_file_frames, video.times.tolist()) == ([0], 1, [0.0])
 
 
@@ -155,10 +166,72 @@ def test_several_alterations_are_noise_then_black_then_borders():
     both = Alteration(20.0, 5, masked_frames=np.array([1, 2]), marked_frames=np.array([2, 3]))
     noisy = add_noise(frames, 20.0, 5)
     expected = mark_frames(mask_frames(noisy, np.array([1, 2])), np.array([2, 3]))
-    assert np.array_equal(alter(frames, both), expected)
+    video = Video(frames, np.arange(6) / 4, np.arange(6), 6, 4.0)
+    assert np.array_equal(alter(Shown(video), both).video.frames, expected)
     assert np.array_equal(frames, ramp())
+
+
+def pictured(folder, media, alteration=Alteration()):  # noqa: B008 - frozen
+    """What a model is shown of files in a folder."""
+    return read_shown(media, folder.joinpath, uniform(NUM_FRAMES), MAX_PIXELS, alteration)
+
+
+@pytest.fixture
+def both(tmp_path):
+    """A folder with a video and an image, and the record of both."""
+    write_video(tmp_path / "x.avi", ramp(), 4.0, "ffv1")
+    (tmp_path / "x.png").write_bytes(png_bytes(ramp(1)[0]))
+    return tmp_path, Media("x.avi", sha256_file(tmp_path / "x.avi"), "x.png", sha256_file(tmp_path / "x.png"))
+
+
+def test_a_video_an_image_or_both_are_shown(both):
+    folder, media = both
+    shown = pictured(folder, media)
+    assert np.array_equal(shown.video.frames, ramp())
+    assert np.array_equal(shown.image, ramp(1)[0])
+    assert np.array_equal(shown.pixels[0, 0], np.concatenate([ramp(), ramp(1)]).reshape(-1, 3))
+    alone = pictured(folder, Media(image_path="x.png"))
+    assert alone.video is None
+    assert np.array_equal(alone.pixels[0, 0], ramp(1).reshape(-1, 3))
+    assert pictured(folder, Media("x.avi")).image is None
+
+
+def test_an_image_has_noise_of_its_own_and_neither_black_nor_border(both):
+    folder, media = both
+    everything = Alteration(30.0, 3, masked_frames=EVERY, marked_frames=EVERY, altered_on_read=True)
+    shown, other = pictured(folder, media, everything), pictured(folder, media, replace(everything, noise_seed=4))
+    difference = shown.image.astype(float) - ramp(1)[0]
+    assert 20 < difference.std() < 40
+    assert not np.array_equal(shown.image, other.image)
+    first = add_noise(ramp(1), 30.0, 3)[0]
+    assert abs(np.corrcoef(difference.ravel(), (first.astype(float) - ramp(1)[0]).ravel())[0, 1]) < 0.1
+    dark = replace(everything, noise_sigma=None)
+    assert np.array_equal(pictured(folder, media, dark).image, ramp(1)[0])
+
+
+def test_a_stored_image_shows_the_noise_that_a_seed_draws(both):
+    folder, media = both
+    noise = replace(NOISE, altered_on_read=True)
+    from_seed = pictured(folder, media, noise)
+    files = Files(folder)
+    stored = store_altered(files, media, alter(pictured(folder, media), NOISE), NOISE)
+    from_file = pictured(folder, stored, NOISE)
+    assert from_file.pixels.tobytes() == from_seed.pixels.tobytes()
+    assert stored.image_path == layout.image_file(stored.image_sha256)
+    assert sorted(files.walk("videos")) == sorted([stored.video_path, stored.image_path])
+    marked = store_altered(files, media, alter(pictured(folder, media), MARK), MARK)
+    assert (marked.image_path, marked.image_sha256) == (media.image_path, media.image_sha256)
+    assert marked.video_path not in (media.video_path, stored.video_path)
+
+
+@pytest.mark.parametrize(("kind", "error"), [("video", VideoError), ("image", ImageError)])
+def test_bytes_that_changed_are_refused(both, kind, error):
+    folder, media = both
+    changed = replace(media, **{f"{kind}_sha256": "0" * 64})
+    with pytest.raises(error, match="its bytes changed since the run began"):
+        pictured(folder, changed)
 
 
 def test_a_file_that_holds_the_altered_frames_is_not_altered_again(tmp_path):
     write_video(tmp_path / "x.avi", ramp(), 4.0, "ffv1")
-    assert np.array_equal(read_frames(tmp_path / "x.avi", uniform(NUM_FRAMES), MAX_PIXELS, NOISE).frames, ramp())
+    assert np.array_equal(shown(tmp_path / "x.avi", NOISE).frames, ramp())

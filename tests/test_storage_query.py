@@ -30,6 +30,7 @@ from storage.records import (
     HintTrace,
     Kind,
     Label,
+    Media,
     Pass,
     Rollout,
     Sample,
@@ -140,8 +141,8 @@ def difficulty(round_index: int, labels: dict[str, Label]) -> list[Difficulty]:
 
 
 def augmentation(sample_id: str, kind: Kind, *, control: bool) -> Augmentation:
-    video = ("videos/x.avi", "0" * 64)
-    return Augmentation("r", 0, sample_id, kind, 0.5, "", Alteration(), None, *video, "", None, False, False, control)
+    media = Media("videos/x.avi", "0" * 64)
+    return Augmentation("r", 0, sample_id, kind, 0.5, "", Alteration(), None, media, "", None, False, False, control)
 
 
 def evaluation(sample_id: str, accuracy: float, level: str | None = None, iou: float | None = None) -> Evaluation:

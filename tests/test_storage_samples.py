@@ -10,6 +10,7 @@ import pytest
 
 from storage import layout
 from storage.digest import sha256_bytes
+from storage.errors import UserError
 from storage.files import Files
 from storage.records import Sample
 from storage.samples import data_digest, local_path, read_samples, stored_path, write_samples
@@ -60,7 +61,7 @@ def test_the_digest_depends_on_every_annotation() -> None:
         {"image_path": "/data/images/now.png"},
         {"subtitles": ("Hello.",)},
     ]
-    assert {name for change in changes for name in change} | {"video_sha256"} == {
+    assert {name for change in changes for name in change} | {"video_sha256", "image_sha256"} == {
         field.name for field in dataclasses.fields(Sample)
     }
     changed = [[dataclasses.replace(plain, **change)] for change in changes]  # type: ignore[arg-type]
@@ -94,6 +95,32 @@ def test_a_video_that_cannot_be_read_has_no_digest_and_keeps_its_sample(files: F
     (tmp_path / "data" / "videos" / "2.mp4").mkdir()
     write_samples(files, "d", [sample(n, tmp_path / "data") for n in (0, 1, 2)], no_progress)
     assert [s.video_sha256 for s in read_samples(files, "d")] == [sha256_bytes(b"video 0"), None, None]
+
+
+def test_an_image_has_its_digest_and_a_sample_without_a_video_none(files: Files, tmp_path: Path) -> None:
+    videos(tmp_path / "data", 1)
+    (tmp_path / "data" / "x.png").write_bytes(b"image")
+    image, no_image = str(tmp_path / "data" / "x.png"), str(tmp_path / "data" / "y.png")
+    samples = [
+        dataclasses.replace(sample(0, tmp_path / "data"), image_path=image),
+        dataclasses.replace(sample(1, tmp_path / "data"), video_path=None, image_path=image),
+        dataclasses.replace(sample(2, tmp_path / "data"), video_path=None, image_path=no_image),
+    ]
+    write_samples(files, "d", samples, no_progress)
+    found = read_samples(files, "d")
+    sha256 = sha256_bytes(b"image")
+    assert [s.media.image_sha256 for s in found] == [sha256, sha256, None]
+    assert [s.media.video_sha256 for s in found] == [sha256_bytes(b"video 0"), None, None]
+    assert [s.media.modalities for s in found] == [("video", "image"), ("image",), ("image",)]
+    assert found[1].video_path is None
+    assert data_digest(samples, tmp_path) == data_digest(found, tmp_path) != data_digest(found[:2], tmp_path)
+
+
+def test_a_sample_that_shows_nothing_is_refused(files: Files, tmp_path: Path) -> None:
+    nothing = dataclasses.replace(sample(7, tmp_path), video_path=None)
+    with pytest.raises(UserError, match="sample s7: has neither a video nor an image; give it one"):
+        write_samples(files, "d", [nothing], no_progress)
+    assert not files.exists(layout.samples_table("d"))
 
 
 def test_the_table_is_written_once(files: Files, tmp_path: Path) -> None:

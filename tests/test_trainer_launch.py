@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from pydantic import ValidationError
 from small_run import fork_server
 from train_round import CONFIG, five_groups, run, saved, weights
@@ -17,7 +18,7 @@ from storage.files import Files
 from storage.records import OldLogprobs
 from storage.shards import Attempt
 from trainer.config import LoraConfig, TrainConfig
-from trainer.launch import RankFailed
+from trainer.rank import RankFailed
 from trainer.training import OPTIMIZER_FILE
 
 THREE_BATCHES = CONFIG.model_copy(update={"groups_per_batch": 2, "save_every": 2})  # six steps; the last batch: a group
@@ -107,7 +108,16 @@ def test_every_way_of_saving_memory(groups, checkpoint, tmp_path, strategy, chan
     assert_close(found, run(tmp_path / "one", groups, checkpoint, one), checkpoint)
 
 
+@pytest.fixture
+def forgetful():
+    """Accelerate keeps the first precision of a process for good."""
+    AcceleratorState._reset_state()
+    yield
+    AcceleratorState._reset_state()
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("forgetful")
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
 def test_bfloat16(groups, checkpoint, tmp_path, strategy):
     one = CONFIG.model_copy(update={"dtype": "bfloat16"})
@@ -116,6 +126,7 @@ def test_bfloat16(groups, checkpoint, tmp_path, strategy):
     assert [step.kl for step in found] == pytest.approx([step.kl for step in wanted], rel=0.1, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_what_a_rank_refuses_is_said_as_one_process_says_it(groups, checkpoint, tmp_path):
     config = two(CONFIG.model_copy(update={"lora": LoraConfig(rank=4, alpha=8)}), "ddp")
     with pytest.raises(UserError, match=r"train\.lora: the policy .* is not the reference and has no adapter"):

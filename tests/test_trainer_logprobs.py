@@ -1,5 +1,6 @@
 """Log-probs of responses against a slow loop over single rows, and against the model's own full logits."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import naive_step
@@ -10,7 +11,7 @@ import torch
 from flows.config import load_config
 from stages.deterministic_engine import DeterministicEngine
 from stages.engine import Policy
-from stages.rollout import Query, Scene, roll_out
+from stages.rollout import Scene, as_in_the_data, roll_out
 from storage.datasets import shapes
 from trainer.batch import ParityError, collate, encode_group
 from trainer.policy import forbidden_token_ids, load_policy, load_processor
@@ -37,7 +38,7 @@ def rollouts(checkpoint, processor, tmp_path_factory):
     engine = DeterministicEngine(config.video, checkpoint)
     engine.load(Policy(checkpoint, checkpoint, 0))
     scene = Scene("run", 0, "rollout", 0, 0, engine, processor, config.video, config.prompts, config.rewards, Path)
-    queries = [Query(s, "original", i, s.video_path, None) for i, s in enumerate(shapes.load(root))]
+    queries = [as_in_the_data(s, "original", i) for i, s in enumerate(shapes.load(root))]
     found, _ = roll_out(queries, config.rollout, scene)
     return [found[i : i + 3] for i in range(0, 9, 3)]
 
@@ -50,7 +51,7 @@ def test_batched_rows_equal_single_rows_and_the_models_own_softmax(model, proces
         row = 0
         for group in groups:
             for rollout in group.rollouts:
-                single = type(group)([rollout], group.features, group.grid_thw, group.second_per_grid)
+                single = replace(group, rollouts=[rollout])
                 batch = naive_step.collate([single], model.config, forbidden, CPU)
                 logits = model(**batch.inputs).logits[0].double()
                 logits[:, forbidden] = float("-inf")
@@ -65,8 +66,6 @@ def test_batched_rows_equal_single_rows_and_the_models_own_softmax(model, proces
 
 
 def test_temperature_divides_the_logits(model, processor, rollouts):
-    from dataclasses import replace
-
     group = encode_group(rollouts[0], model, processor, Path, CPU)
     batch = collate([group], model.config, [], CPU)
     with torch.no_grad():
@@ -87,8 +86,6 @@ def test_the_encoder_gets_no_gradient_and_the_language_model_does(model, process
 
 
 def test_other_prompt_tokens_than_the_engines_are_refused(model, processor, rollouts):
-    from dataclasses import replace
-
     wrong = rollouts[0][0].prompt_token_ids.copy()
     wrong[-1] += 1
     rows = [replace(rollout, prompt_token_ids=wrong) for rollout in rollouts[0]]
@@ -103,8 +100,6 @@ def test_a_group_has_one_prompt(model, processor, rollouts):
 
 
 def test_other_pixel_limits_than_the_engines_are_refused(model, processor, rollouts):
-    from dataclasses import replace
-
     rows = [replace(rollout, min_pixels=4 * 112 * 112, max_pixels=4 * 112 * 112) for rollout in rollouts[0]]
     with pytest.raises(ParityError, match=rollouts[0][0].sample_id):
         encode_group(rows, model, processor, Path, CPU)

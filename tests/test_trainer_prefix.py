@@ -17,14 +17,16 @@ from transformers import (
 )
 
 from trainer import logprobs
-from trainer.batch import Group, collate
+from trainer.batch import Group, Vision, collate
 from trainer.policy import recompute_activations
+from trainer.positions import Grid
 from trainer.prefix import response_logprobs
 from trainer.prefix_attention import PackedGroup, Packing, shared_prefix_attention
 
 CPU = torch.device("cpu")
-VOCABULARY, HIDDEN, VIDEO = 192, 32, 9
-FORBIDDEN = [VIDEO, 10, 11]
+VOCABULARY, HIDDEN, VIDEO, IMAGE = 192, 32, 9, 10
+PLACEHOLDERS = {"video": VIDEO, "image": IMAGE}
+FORBIDDEN = [VIDEO, IMAGE, 11]
 ARCHITECTURES = {
     "qwen2_vl": (Qwen2VLConfig, Qwen2VLForConditionalGeneration, {"embed_dim": 32, "hidden_size": HIDDEN}),
     "qwen2_5_vl": (
@@ -54,6 +56,7 @@ def build(architecture, **text):
         },
         vision_config={"depth": 1, "num_heads": 2, **vision},
         video_token_id=VIDEO,
+        image_token_id=IMAGE,
     )
     torch.manual_seed(0)
     built = model(config).eval()
@@ -61,26 +64,32 @@ def build(architecture, **text):
     return built
 
 
-def group(seed, before, grid, after, lengths):
-    """A group whose prompt has `before` tokens, a video of `grid` merged patches, `after` tokens."""
+def group(seed, before, shown, after, lengths):
+    """A group whose prompt has `before` tokens, then each thing `shown`, as many merged patches, with `after` tokens
+    behind it."""
     rng = np.random.default_rng(seed)
     text = lambda n: rng.integers(20, VOCABULARY, n).astype(np.int32)  # noqa: E731
-    frames, height, width = grid
-    prompt = np.concatenate([text(before), np.full(frames * height * width, VIDEO, np.int32), text(after)])
+    parts, visions = [text(before)], {}
+    for modality, (frames, height, width) in shown.items():
+        features = torch.from_numpy(rng.normal(size=(frames * height * width, HIDDEN)).astype(np.float32))
+        visions[modality] = Vision(features, Grid(torch.tensor([frames, 2 * height, 2 * width]), 0.7))
+        parts += [np.full(len(features), PLACEHOLDERS[modality], np.int32), text(after)]
+    prompt = np.concatenate(parts)
     rows = [
         rollout_with(sample_id=f"s{seed}", rollout_index=i, prompt_token_ids=prompt, response_token_ids=text(length))
         for i, length in enumerate(lengths)
     ]
-    features = torch.from_numpy(rng.normal(size=(frames * height * width, HIDDEN)).astype(np.float32))
-    return Group(rows, features, torch.tensor([[frames, 2 * height, 2 * width]]), 0.7)
+    return Group(rows, visions)
 
 
 GROUPS = [
-    group(0, 5, (2, 2, 3), 4, (7, 1, 4)),
-    group(1, 2, (3, 1, 2), 1, (2, 9, 9)),
-    group(2, 1, (5, 1, 1), 3, (1, 1, 1)),
+    group(0, 5, {"video": (2, 2, 3)}, 4, (7, 1, 4)),
+    group(1, 2, {"video": (3, 1, 2), "image": (1, 2, 3)}, 1, (2, 9, 9)),
+    group(2, 1, {"video": (5, 1, 1)}, 3, (1, 1, 1)),
+    group(3, 3, {"image": (1, 3, 2)}, 2, (5, 2, 6)),
+    group(4, 1, {"video": (4, 1, 1), "image": (1, 1, 1)}, 2, (2, 3, 1)),
 ]
-"""Unequal prompts, videos and responses; one group of single tokens."""
+"""Unequal prompts, videos, images and responses: video, both, image; one group of single tokens."""
 
 
 def differentiated(model, logps, mask):
@@ -182,10 +191,10 @@ def test_worked_example_of_the_batch():
         rollout_with(prompt_token_ids=np.array(prompt), response_token_ids=np.array(row)) for row in rows
     ]
     model.config.vision_config.tokens_per_second = 2
-    features, grid = torch.zeros(2, HIDDEN), torch.tensor([[2, 2, 2]])
+    visions = {"video": Vision(torch.zeros(2, HIDDEN), Grid(torch.tensor([2, 2, 2])))}
     p, q, v = 30, 31, VIDEO
-    first = Group(rollouts([p, p, v, v, p], [41, 42, 43], [51, 52]), features, grid, 1.0)
-    second = Group(rollouts([q, v, v, q], [61], [71, 72]), features, grid, 1.0)
+    first = Group(rollouts([p, p, v, v, p], [41, 42, 43], [51, 52]), visions)
+    second = Group(rollouts([q, v, v, q], [61], [71, 72]), visions)
     batch = collate([first, second], model.config, [], CPU)
     assert batch.inputs["input_ids"].tolist() == [[p, p, v, v, p, 41, 42, 43, 51, 52, 0, q, v, v, q, 61, 0, 71, 72]]
     assert batch.inputs["position_ids"][0].tolist() == [[0, 1, 2, 4, 5, 6, 7, 8, 6, 7, 8, 0, 1, 3, 4, 5, 6, 5, 6]]
@@ -205,7 +214,7 @@ def test_logits_of_all_tokens_never_exist_whole(monkeypatch):
     """Neither in the forward nor in the backward pass: less is allocated in all than they alone would take."""
     monkeypatch.setattr(logprobs, "CHUNK", 8)
     model = build("qwen2_5_vl", vocab_size=32768)
-    groups = [group(3, 2, (2, 1, 2), 2, (120, 100, 180))]
+    groups = [group(3, 2, {"video": (2, 1, 2)}, 2, (120, 100, 180))]
     whole = 400 * 32768 * 4
     assert peak_bytes(lambda: naive(model, groups)) > whole
     model.zero_grad()
@@ -259,7 +268,10 @@ def test_sliding_windows_are_refused():
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_on_a_gpu_the_numbers_are_the_naive_ones(architecture):
     model, cuda = build(architecture).to("cuda"), torch.device("cuda")
-    groups = [replace(g, features=g.features.to(cuda)) for g in GROUPS]
+    groups = [
+        replace(g, visions={name: replace(v, features=v.features.to(cuda)) for name, v in g.visions.items()})
+        for g in GROUPS
+    ]
     expected = naive(model, groups, device=cuda)
     assert_equal(shared(model, groups, device=cuda), expected, tolerance=1e-4)
     with torch.autocast("cuda", torch.bfloat16):

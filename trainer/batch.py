@@ -1,4 +1,4 @@
-"""Groups of curated rollouts as model inputs: the engine's own tokens, the frames the engine saw.
+"""Groups of curated rollouts as model inputs: the engine's own tokens, the pixels the engine saw.
 
 The groups of a batch are one packed sequence: each prompt once, then its group's responses, right-padded to the group's
 longest. Two groups of two responses, p and q their prompts, a to d the responses, dots padding:
@@ -12,15 +12,15 @@ longest. Two groups of two responses, p and q their prompts, a to d the response
                  c . .           1 0 0
                  d d .           1 1 0
 
-Who sees whom is in trainer/prefix_attention.py. The encoder is frozen, so a group's video features are computed once a
-round and used in each of its passes.
+Who sees whom is in trainer/prefix_attention.py. The encoder is frozen, so the features of a group's video and image are
+computed once a round and used in each of its passes.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -31,12 +31,17 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from storage.frames import read_frames
-from storage.records import Rollout
+from storage.frames import read_shown
+from storage.records import Modality, Rollout
 from storage.sampling import exactly
-from storage.video import pixel_limits
-from trainer.positions import mrope_positions
+from trainer.positions import Grid, mrope_positions
 from trainer.prefix_attention import PackedGroup, Packing
+
+PIXELS: dict[Modality, tuple[str, str]] = {
+    "video": ("pixel_values_videos", "video_grid_thw"),
+    "image": ("pixel_values", "image_grid_thw"),
+}
+"""How transformers' processors name pixels and patch grids."""
 
 
 class ParityError(Exception):
@@ -55,13 +60,24 @@ S = TypeVar("S", bound=Sized)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Vision:
+    """An encoded video or image. features: [V, hidden], one row a placeholder token."""
+
+    features: Tensor
+    grid: Grid
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """The rollouts of one group with their video encoded. features: [V, hidden], one row a placeholder token."""
+    """The rollouts of one group, and what their prompt shows, encoded."""
 
     rollouts: Sequence[Rollout]
-    features: Tensor
-    grid_thw: Tensor
-    second_per_grid: float
+    visions: Mapping[Modality, Vision]
+
+    @property
+    def grids(self) -> dict[Modality, Grid]:
+        """The patches of what the prompt shows."""
+        return {modality: vision.grid for modality, vision in self.visions.items()}
 
     @property
     def place(self) -> PackedGroup:
@@ -99,9 +115,9 @@ def place_of(rollouts: Sequence[Rollout]) -> PackedGroup:
 def encode_group(
     rollouts: Sequence[Rollout], model: Any, processor: Any, locate: Callable[[str], Path], device: torch.device
 ) -> Group:
-    """Reads and encodes a group's video and checks that the trainer's prompt tokens are the engine's.
+    """Reads and encodes what a group's prompt shows and checks that the trainer's prompt tokens are the engine's.
 
-    Raises ParityError naming the sample if the tokens, or the number of placeholders and features, differ.
+    Raises ParityError naming the sample if the tokens, or the numbers of placeholders and features, differ.
     """
     first = rollouts[0]
     if not all(np.array_equal(rollout.prompt_token_ids, first.prompt_token_ids) for rollout in rollouts):
@@ -109,34 +125,47 @@ def encode_group(
             f"sample {first.sample_id}: its group's rollouts have different prompts, but a group is trained on one; "
             "curate must put together rollouts of the same input"
         )
-    shown = exactly(first.frame_indices)
-    video = read_frames(
-        locate(first.video_path), shown, first.max_pixels, first.alteration, timeout_seconds=math.inf
-    )  # the engine's stage, which read it before, has the limit
-    if not np.array_equal(video.indices, first.frame_indices) or video.num_file_frames != first.video_num_frames:
+    shown = read_shown(
+        first.media,
+        locate,
+        exactly(first.frame_indices),
+        first.max_pixels,
+        first.alteration,
+        timeout_seconds=math.inf,  # the engine's stage, which read it before, has the limit
+    )
+    video = shown.video
+    if video is not None and (
+        not np.array_equal(video.indices, first.frame_indices) or video.num_file_frames != first.video_num_frames
+    ):
         raise ParityError(
             f"sample {first.sample_id}: frames {video.indices} of {video.num_file_frames} were read, the engine saw "
             f"{first.frame_indices} of {first.video_num_frames}"
         )
-    encoded = processor(
-        text=[first.prompt],
-        videos=[video.frames],
-        videos_kwargs={"video_metadata": [video.metadata()], "size": pixel_limits(first.min_pixels, first.max_pixels)},
-        return_tensors="pt",
-    )
+    inputs = shown.processor_inputs(first.min_pixels, first.max_pixels)
+    encoded = processor(text=[first.prompt], **inputs, return_tensors="pt")
     trainer_ids = encoded["input_ids"][0].numpy()
     if not np.array_equal(trainer_ids, first.prompt_token_ids):
         raise ParityError(
             f"sample {first.sample_id}: the trainer's {len(trainer_ids)} prompt tokens are not the engine's "
             f"{len(first.prompt_token_ids)}; engine and trainer must load the same processor with the same pixel limits"
         )
+    visions = {modality: _encode(modality, model, encoded, device) for modality in first.media.modalities}
+    for modality in PIXELS:
+        placeholders = int((trainer_ids == getattr(model.config, f"{modality}_token_id")).sum())
+        features = len(visions[modality].features) if modality in visions else 0
+        if placeholders != features:
+            raise ParityError(
+                f"sample {first.sample_id}: {placeholders} {modality} placeholders, but {features} features"
+            )
+    return Group(rollouts, visions)
+
+
+def _encode(modality: Modality, model: Any, encoded: Mapping[str, Any], device: torch.device) -> Vision:
+    pixels, grids = (encoded[name].to(device) for name in PIXELS[modality])
     with torch.no_grad():
-        pixels, grid = encoded["pixel_values_videos"].to(device), encoded["video_grid_thw"].to(device)
-        features = torch.cat(model.model.get_video_features(pixels, grid, return_dict=True).pooler_output)
-    placeholders = int((trainer_ids == model.config.video_token_id).sum())
-    if placeholders != len(features):
-        raise ParityError(f"sample {first.sample_id}: {placeholders} video placeholders, but {len(features)} features")
-    return Group(rollouts, features, grid, float(encoded["second_per_grid_ts"][0]))
+        outputs = getattr(model.model, f"get_{modality}_features")(pixels, grids, return_dict=True)
+    seconds = encoded.get("second_per_grid_ts", [1.0])  # of a video; Qwen2-VL's processor has none
+    return Vision(torch.cat(outputs.pooler_output), Grid(grids[0], float(seconds[0])))
 
 
 def forward_passes(groups: Sequence[S], max_tokens: int) -> list[Sequence[S]]:
@@ -159,7 +188,7 @@ def collate(groups: Sequence[Group], config: Any, forbidden: Sequence[int], devi
     for group, own in zip(groups, responses, strict=True):
         prompt, padded = _ids(group.rollouts[0].prompt_token_ids), pad_sequence(own, batch_first=True)
         place = group.place
-        row = mrope_positions(torch.cat([prompt, padded[0]]), group.grid_thw[0], group.second_per_grid, config)
+        row = mrope_positions(torch.cat([prompt, padded[0]]), group.grids, config)
         last = start + len(prompt) - 1
         states = last + torch.arange(place.group_size)[:, None] * place.response_length + steps
         states[:, 0] = last
@@ -169,12 +198,11 @@ def collate(groups: Sequence[Group], config: Any, forbidden: Sequence[int], devi
         predictors.append(states)
         start += place.num_tokens
     lengths = torch.tensor([len(response) for own in responses for response in own])
-    features: Any = tuple(group.features for group in groups)
     inputs = {
         "input_ids": torch.cat(input_ids)[None].to(device),
         "attention_mask": {"full_attention": Packing(tuple(places))},
         "position_ids": torch.cat(positions, dim=1)[:, None].to(device),
-        "mm_encoder_outputs": {"video": BaseModelOutputWithPooling(pooler_output=features)},
+        "mm_encoder_outputs": encoder_outputs(groups),
     }
     return Batch(
         inputs=inputs,
@@ -184,6 +212,15 @@ def collate(groups: Sequence[Group], config: Any, forbidden: Sequence[int], devi
         forbidden=forbidden,
         temperature=groups[0].rollouts[0].temperature,
     )
+
+
+def encoder_outputs(groups: Sequence[Group]) -> dict[Modality, BaseModelOutputWithPooling]:
+    """The features of some groups in their order, as transformers' models take them in place of pixels."""
+    features = dict[Modality, Any]()
+    for group in groups:
+        for modality, vision in group.visions.items():
+            features[modality] = (*features.get(modality, ()), vision.features)
+    return {modality: BaseModelOutputWithPooling(pooler_output=rows) for modality, rows in features.items()}
 
 
 def _ids(token_ids: np.ndarray) -> Tensor:

@@ -14,8 +14,7 @@ import os
 import signal
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -25,41 +24,16 @@ import torch
 from accelerate.utils import patch_environment
 from torch.multiprocessing.spawn import ProcessContext, ProcessExitedException, ProcessRaisedException, start_processes
 
-from storage.errors import DamagedRun, UserError
+from storage.errors import UserError
 from storage.files import Files
 from storage.progress import Progress
 from storage.shards import Attempt
 from trainer.config import TrainConfig
+from trainer.rank import Done, Job, RankFailed, work
 from trainer.train import train
 from trainer.training import TrainInputs
 
 SECONDS_BETWEEN_LOOKS = 0.2
-PATIENCE = timedelta(days=1)
-"""How long a rank waits for the others: whether one died is seen here, and work takes as long as it takes."""
-
-
-class RankFailed(Exception):
-    """A process of the train stage failed or was killed; the others have been ended."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """What every rank is given. store: the file through which they find each other. parent: the process to end with."""
-
-    attempt: Attempt
-    inputs: TrainInputs
-    config: TrainConfig
-    store: Path
-    parent: int
-
-
-@dataclass(frozen=True)
-class Done:
-    """What the first rank leaves: the number of shards, and what it added to the attempt."""
-
-    num_shards: int
-    outputs: dict[str, str]
-    info: dict[str, Any]
 
 
 def check_processes(config: TrainConfig) -> None:
@@ -80,7 +54,7 @@ def train_round(attempt: Attempt, inputs: TrainInputs, config: TrainConfig, prog
     if config.num_processes == 1:
         return train(attempt, inputs, config, progress)
     check_processes(config)
-    paths = {rollout.video_path for group in inputs.groups for rollout in group}
+    paths = {path for group in inputs.groups for path in group[0].media.paths}
     local = {path: inputs.locate(path) for path in paths}
     with tempfile.TemporaryDirectory() as folder:
         job = Job(
@@ -92,7 +66,7 @@ def train_round(attempt: Attempt, inputs: TrainInputs, config: TrainConfig, prog
         )
         done = _run(job, progress)
     attempt.outputs |= done.outputs
-    attempt.info |= done.info
+    attempt.info |= {**done.info, "num_processes": config.num_processes, "strategy": config.strategy}
     return done.num_shards
 
 
@@ -100,7 +74,7 @@ def _run(job: Job, progress: Progress) -> Done:
     num_ranks = job.config.num_processes
     receivers, senders = zip(*(get_context("spawn").Pipe(duplex=False) for _ in range(num_ranks)), strict=True)
     with patch_environment(**_environment(num_ranks)):
-        ranks: Any = start_processes(_rank, (job, senders), num_ranks, join=False, start_method="spawn")
+        ranks: Any = start_processes(work, (job, senders), num_ranks, join=False, start_method="spawn")
     for sender in senders:
         sender.close()
     heard: list[Done | Exception] = []
@@ -162,38 +136,3 @@ def _cause(ranks: ProcessContext, heard: Sequence[Done | Exception]) -> Exceptio
         (message for message in heard if isinstance(message, Exception)),
         RankFailed("train: a rank ended without a word; repeat the same command: it goes on at the last saved step"),
     )
-
-
-def _rank(rank: int, job: Job, senders: Sequence[Connection]) -> None:
-    """One rank's whole life."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # comes when the parent is gone; Python's own would await the others
-    if os.getppid() != job.parent:
-        return
-    for other in [*senders[:rank], *senders[rank + 1 :]]:
-        other.close()  # or nobody would see the end of a rank that is killed in the middle of a word
-    sender = senders[rank]
-
-    def progress(what: str, done: int, total: int, **figures: float) -> None:
-        if rank == 0:
-            sender.send((what, done, total, figures))
-
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
-    num_ranks, attempt = job.config.num_processes, job.attempt
-    try:
-        torch.distributed.init_process_group(
-            "nccl" if torch.cuda.is_available() else "gloo",
-            init_method=f"file://{job.store}",
-            rank=rank,
-            world_size=num_ranks,
-            timeout=PATIENCE,
-        )
-        num_shards = train(attempt, job.inputs, job.config, progress)
-        if rank == 0:
-            sender.send(Done(num_shards, attempt.outputs, attempt.info))
-        torch.distributed.destroy_process_group()
-    except (UserError, DamagedRun, OSError) as error:
-        sender.send(error)
-        raise
-    except Exception as error:
-        sender.send(RankFailed(f"train: rank {rank} of {num_ranks}: {type(error).__name__}: {error}"))
-        raise

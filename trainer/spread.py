@@ -49,3 +49,18 @@ def balanced(batch: Sequence[Member], num_ranks: int) -> list[list[Member]]:
     for member in sorted(batch, key=lambda member: -member.num_tokens):  # stable: equal sizes keep their order
         min(ranks, key=lambda own: sum(m.num_tokens for m in own)).append(member)
     return [sorted(own) for own in ranks]
+
+
+def spread_round(
+    sizes: Sequence[int], groups_per_batch: int, num_ranks: int, max_tokens: int
+) -> list[list[list[Pass]]]:
+    """The forward passes of each rank, by batch. sizes: packed tokens of a round's groups in training order."""
+    members = [Member(i, size) for i, size in enumerate(sizes)]
+    starts = range(0, len(members), groups_per_batch)
+    batches = [spread(members[start : start + groups_per_batch], num_ranks, max_tokens) for start in starts]
+    return [[ranks[rank] for ranks in batches] for rank in range(num_ranks)]
+
+
+def counted(batches: Sequence[Sequence[Pass]]) -> list[int]:
+    """The positions of the groups in a rank's passes, repeats left out, in training order."""
+    return sorted(i for passes in batches for some in passes if some.share for i in some.positions)

@@ -26,7 +26,7 @@ from trainer.policy import forbidden_token_ids, load_policy, load_processor, rec
 from trainer.prefix import ResponseLogprobs
 from trainer.probe import measure
 from trainer.sharding import part, part_state, shard, whole, whole_state
-from trainer.spread import Member, Pass, spread
+from trainer.spread import counted, spread_round
 
 T = TypeVar("T")
 OPTIMIZER_FILE = "optimizer.pt"
@@ -57,7 +57,12 @@ class TrainInputs:
 
 
 class Training:
-    """A policy with its optimiser at the start of a round."""
+    """A policy with its optimiser at the start of a round, on one process of `num_ranks`.
+
+    batches: this process's forward passes, by batch. own: the positions of the groups that are its to score and train
+    on. policy: the transformers model; model: the same as a function of batches, spread over the ranks.
+    before: the policy's log-probs of the probe's texts.
+    """
 
     def __init__(self, inputs: TrainInputs, config: TrainConfig, progress: Progress) -> None:
         set_seed(inputs.seed)
@@ -69,10 +74,11 @@ class Training:
         self.num_ranks = self.accelerator.num_processes
         self.is_first = self.accelerator.is_main_process
         self.is_sharded = self.num_ranks > 1 and config.strategy == "fsdp2"
-        ranks = self._spread()
+        sizes = [place_of(group).num_tokens for group in inputs.groups]
+        ranks = spread_round(sizes, config.groups_per_batch, self.num_ranks, config.tokens_per_forward)
         self.batches = ranks[self.accelerator.process_index]
-        self.own = _own(self.batches)
-        self._most = max(len(_own(batches)) for batches in ranks)
+        self.own = counted(self.batches)
+        self._most_own = max(len(counted(batches)) for batches in ranks)
         self.processor = load_processor(inputs.policy)
         self.forbidden = forbidden_token_ids(self.processor)
         self.policy, self.adapter = self._load()
@@ -103,16 +109,6 @@ class Training:
         if inputs.adapter is not None:
             return model, load_adapter(model, lora, inputs.adapter)
         return model, new_adapter(model, lora, derive_seed(inputs.seed, "lora"))
-
-    def _spread(self) -> list[list[list[Pass]]]:
-        """The forward passes of each rank, by batch."""
-        members = [Member(i, place_of(group).num_tokens) for i, group in enumerate(self.inputs.groups)]
-        size = self.config.groups_per_batch
-        batches = [
-            spread(members[start : start + size], self.num_ranks, self.config.tokens_per_forward)
-            for start in range(0, len(members), size)
-        ]
-        return [[ranks[rank] for ranks in batches] for rank in range(self.num_ranks)]
 
     def _wrapped(self, policy: Any, *, trained: bool) -> nn.Module:
         """`policy` as the log-probs of a batch, as this process calls it."""
@@ -177,7 +173,7 @@ class Training:
         Every rank makes equally many passes, as in `spread`.
         """
         found = {i: self._score(model, groups[i]) for i in self.own}
-        for i in list(groups)[:1] * (self._most - len(self.own)):
+        for i in list(groups)[:1] * (self._most_own - len(self.own)):
             self._score(model, groups[i])
         return found
 
@@ -209,8 +205,3 @@ class Training:
         """Takes up what `optimizer_state` returned."""
         trained = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.optimizer.load_state_dict(part_state(state, trained))
-
-
-def _own(batches: Sequence[Sequence[Pass]]) -> list[int]:
-    """The positions of the groups that count in `batches`, repeats left out."""
-    return sorted(i for passes in batches for some in passes if some.share for i in some.positions)

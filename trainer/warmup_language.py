@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from trainer.positions import mrope_positions
+from trainer.positions import Grid, mrope_positions
 from trainer.warmup_batch import IGNORED, Clips, Example, Exercise, Tokens, collate, encode_example, encode_exercise
 from trainer.warmup_encoder import encode_all
 from trainer.warmup_optimizer import Learner, Schedule, drawn_without_replacement
@@ -61,8 +61,8 @@ def response_loss(model: Any, batch: dict[str, torch.Tensor], features: torch.Te
     """Mean negative log-likelihood of the batch's response tokens, given its clips' features [N, tokens, hidden]."""
     inputs = model.get_input_embeddings()(batch["input_ids"])
     inputs = inputs.masked_scatter(batch["is_video"][..., None], features)
-    grid, seconds = clips.grid, clips.seconds_per_pair
-    positions = [mrope_positions(ids, grid, seconds, model.config) for ids in batch["input_ids"]]
+    grid = Grid(clips.grid, clips.seconds_per_pair)
+    positions = [mrope_positions(ids, {"video": grid}, model.config) for ids in batch["input_ids"]]
     return _loss(model, batch, inputs, torch.stack(positions, dim=1))
 
 

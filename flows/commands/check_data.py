@@ -24,7 +24,7 @@ def check_data(
     overrides: Sets = None,
 ) -> None:
     """Read the annotations, open every video, count and list; exit code 2 if anything is wrong."""
-    from flows.check_data import check_videos
+    from flows.check_data import check_files
     from flows.data import check_enough, load_data
     from flows.progress import StageProgress
     from storage.files import Files
@@ -34,7 +34,7 @@ def check_data(
     files = Files(run_dir) if run_dir else None
     data = load_data(files, settings.model_copy(update={"data": reporting}))
     with StageProgress(console, "check-data") as progress:
-        found = check_videos(data, progress)
+        found = check_files(data, progress)
     _print(found, settings, console)
     _stop_if_wrong(found, settings)
     check_enough(data, settings)
@@ -57,22 +57,22 @@ def _print(found: Checked, settings: RunConfig, console: Console) -> None:
         row = [counts[split, kind, length] for length in lengths]
         table.add_row(split, kind, *map(str, (*row, sum(row))))
     console.print(table)
-    num_videos = len(found.seconds) + len(found.broken_videos)
+    num_videos = len(found.seconds) + len(found.broken_files)
     hours = sum(found.seconds.values()) / 3600
     typer.echo(f"{settings.data.name}: {len(found.data.samples)} samples of {num_videos} videos, {hours:.2f} hours")
     for name, count in sorted(found.oddities.items()):
         typer.echo(f"odd, and kept: {count} {name}")
-    for line in (*found.data.rejected, *found.broken_videos, *found.misplaced_spans):
+    for line in (*found.data.rejected, *found.broken_files, *found.misplaced_spans):
         typer.echo(f"wrong: {line}")
 
 
 def _stop_if_wrong(found: Checked, settings: RunConfig) -> None:
     """UserError for videos, spans and, unless they are to be reported, rows: a run would refuse or drop them."""
     rows = len(found.data.rejected) if settings.data.on_bad_row == "error" else 0
-    wrong = rows + len(found.broken_videos) + len(found.misplaced_spans)
+    wrong = rows + len(found.broken_files) + len(found.misplaced_spans)
     if wrong:
         raise UserError(
-            f"{wrong} wrong: {rows} rows, {len(found.broken_videos)} videos, {len(found.misplaced_spans)} spans; "
+            f"{wrong} wrong: {rows} rows, {len(found.broken_files)} videos, {len(found.misplaced_spans)} spans; "
             "mend what is listed above" + (", or go on without the rows: data.on_bad_row = report" if rows else "")
         )
 

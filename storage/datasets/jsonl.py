@@ -29,7 +29,7 @@ class Record(Row):
     """A line of the file."""
 
     sample_id: Text
-    video: Text
+    video: Text | None = None
     question: Text
     answer: Text
     problem_type: ProblemType
@@ -45,6 +45,8 @@ def read(annotations: Path, video_root: Path, *, on_bad_row: OnBadRow) -> Loaded
 
     def convert(values: Any, place: Place) -> Converted:
         row = checked(Record, values, *place)
+        if row.video is None and row.image is None:
+            raise bad(*place, "video", None, "a question is about a video, an image or both")
         _check_answer(row, place)
         return _sample(row, video_root, place), []
 
@@ -78,7 +80,7 @@ def _check_answer(row: Record, place: Place) -> None:
 def _sample(row: Record, root: Path, place: Place) -> Sample:
     return Sample(
         sample_id=row.sample_id,
-        video_path=path_below(root, row.video, place),
+        video_path=None if row.video is None else path_below(root, row.video, place),
         question=row.question,
         answer=row.answer,
         problem_type=row.problem_type,

@@ -89,7 +89,7 @@ def test_oddities_are_kept_and_counted(tmp_path):
         (WHEN | {"spans": [[1, 2, 3]]}, "spans.0 is [1, 2, 3]: list should have at most 2 items"),
         (WHEN | {"answer": "0.5 to 1.5"}, 'answer is "0.5 to 1.5": it names the spans [[0.5, 1.5], [3.0, 4.0]]'),
         (NUMBER | {"spans": [[2, 2]]}, "spans is [2.0, 2.0]: a span ends after it starts"),
-        (b'{"sample_id": "x", "spans": [[0, Infinity]]}', "video is "),
+        (WHEN | {"spans": [[0, float("inf")]]}, "spans.0.1 is Infinity: input should be a finite number"),
         (CHOICE | {"problem_type": "count"}, "problem_type is \"count\": input should be 'multiple_choice', '"),
         (CHOICE | {"split": "test"}, "split is \"test\": input should be 'train' or 'validation'"),
         (CHOICE | {"qestion": "?"}, 'qestion is "?": extra inputs are not permitted'),

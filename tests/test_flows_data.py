@@ -11,6 +11,7 @@ from small_run import SMALL
 
 from flows.config import DatasetName, load_config
 from flows.data import check_enough, load_data
+from flows.plan import make_plan
 from flows.session import open_session
 from storage.datasets import ADAPTERS
 from storage.errors import UserError
@@ -103,6 +104,13 @@ def test_too_little_is_refused(tmp_path, rows, settings, said):
     config = load_config("tiny", [*write(tmp_path, rows), *settings])
     with pytest.raises(UserError, match=said):
         check_enough(load_data(None, config), config)
+
+
+def test_a_plan_counts_what_is_there_and_writes_nothing(tmp_path):
+    config = load_config("tiny", [*SMALL, *write(tmp_path, questions())])
+    plan = make_plan(str(tmp_path / "run"), config)
+    assert (plan.is_new, plan.amounts(0).samples, plan.amounts(0).validation) == (True, 10, 3)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

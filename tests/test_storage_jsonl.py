@@ -92,6 +92,7 @@ def test_oddities_are_kept_and_counted(tmp_path):
         (PLAIN | {"problem_type": "yes_no", "answer": "Yes"}, 'answer is "Yes": yes or no'),
         (NUMBER | {"spans": [[2, 2]]}, "spans is [2.0, 2.0]: a span ends after it starts"),
         (b'{"sample_id": "x", "spans": [[0, Infinity]]}', "question is null: field required"),
+        (WHEN | {"spans": [[0, float("inf")]]}, "spans.0.1 is Infinity: input should be a finite number"),
         (CHOICE | {"problem_type": "count"}, "problem_type is \"count\": input should be 'multiple_choice', '"),
         (CHOICE | {"split": "test"}, "split is \"test\": input should be 'train' or 'validation'"),
         (CHOICE | {"qestion": "?"}, 'qestion is "?": extra inputs are not permitted'),

@@ -356,7 +356,7 @@ VIDEOS = {
     "a text file": (lambda video: video.write_text("no video\n"), r"cannot be decoded"),
     "removed": (lambda video: video.unlink(), r"no such video file"),
     "a folder": (lambda video: (video.unlink(), video.mkdir()), r"no such video file"),
-    "of an unknown codec": (renamed_codec, r"cannot be decoded|holds no"),
+    "of an unknown codec": (renamed_codec, r"cannot be decoded|holds no|cannot decode its codec"),
     "replaced": (
         lambda video: shutil.copy(next(other for other in sorted(video.parent.iterdir()) if other != video), video),
         r"its bytes changed since the run began",

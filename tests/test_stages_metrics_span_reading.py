@@ -2,8 +2,8 @@
 
 import pytest
 
+from stages.blocks import block
 from stages.metrics.span_reading import all_spans, first_span
-from stages.rewards import extract_answer
 
 GLUED = "<answer>C</answer><glue>[(3.5, 7), (9, 10)]</glue>"
 
@@ -25,4 +25,4 @@ GLUED = "<answer>C</answer><glue>[(3.5, 7), (9, 10)]</glue>"
 )
 def test_spans_of_a_block_or_of_the_answer(response, official, strict):
     assert first_span(response) == official
-    assert all_spans(response, extract_answer(response)) == strict
+    assert all_spans(response, block(response, "answer", behind=("glue",))) == strict

@@ -87,7 +87,7 @@ def test_samples_come_back_in_their_order_with_their_videos_digests(files: Files
         dataclasses.replace(s, video_sha256=sha256_bytes(b"video " + s.sample_id[1:].encode())) for s in samples
     ]
     assert read_samples(files, "d" * 64) == expected
-    assert told == [("hash videos", i, 3) for i in (1, 2, 3)]
+    assert told == [("hash files", i, 3) for i in (1, 2, 3)]
 
 
 def test_a_video_that_cannot_be_read_has_no_digest_and_keeps_its_sample(files: Files, tmp_path: Path) -> None:

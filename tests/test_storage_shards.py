@@ -105,7 +105,7 @@ while len(a.files.names("ready")) < 2:
 order = range(num_shards)
 for i in order if writer == "A" else reversed(order):
     a.write(i, tables(i, rows, writer))
-    time.sleep(0.02)  # long enough for the other one, however busy the machine
+    time.sleep(0.1)  # long enough for the other one, however busy the machine
 a.commit(num_shards, {"writer": writer})
 """
 )

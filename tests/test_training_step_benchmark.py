@@ -50,7 +50,11 @@ def test_a_group_has_the_tokens_it_was_asked_for(model, prompt):
     group = build_group(prompt, 32, 4)
     batch = collate([group], model.config, [VIDEO], DEVICE)
     assert batch.inputs["input_ids"].shape == (1, prompt + 4 * 32)
-    assert int((batch.inputs["input_ids"] == VIDEO).sum()) == len(group.features) == 16 * (prompt // 16 - 1)
+    assert (
+        int((batch.inputs["input_ids"] == VIDEO).sum())
+        == len(group.visions["video"].features)
+        == 16 * (prompt // 16 - 1)
+    )
 
 
 def test_the_benchmark_runs_small(tmp_path):

@@ -67,6 +67,7 @@ def test_slopes_and_ages_by_hand(tmp_path, monkeypatch):
     assert {row["late_over_early"] for row in growth.by_rounds(tmp_path, 11, [])} == {2.0}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_growth_runs_small(tmp_path):
     command = [sys.executable, str(BENCHMARKS / "growth.py"), "--quick", "--json", str(tmp_path / "rows.json")]

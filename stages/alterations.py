@@ -20,7 +20,7 @@ from stages.blocks import GROUNDED
 from stages.config import AugmentConfig
 from stages.rollout import Scene, as_in_the_data, read_queries
 from storage.digest import derive_seed
-from storage.frames import Shown, alter, read_shown
+from storage.frames import Shown, alter
 from storage.noise import noise_seed, realised_sigma
 from storage.records import Alteration, Augmentation, Difficulty, Dropped, Kind, Media, Sample
 
@@ -114,6 +114,5 @@ def _altered(
         row = dataclasses.replace(row, media=store(row.media, alter(shown, alteration), alteration))
     if kind != "noise":
         return row
-    video, timeout = scene.video, scene.video.timeout_seconds
-    noisy = read_shown(row.media, scene.locate, video.choice, video.max_pixels, alteration, timeout_seconds=timeout)
+    noisy = scene.read(row.media, alteration)
     return dataclasses.replace(row, realised_sigma=realised_sigma(shown.pixels, noisy.pixels))

@@ -60,6 +60,12 @@ class Scene:
     rewards: RewardsConfig
     locate: Callable[[str], Path]
 
+    def read(self, media: Media, alteration: Alteration) -> Shown:
+        """What `media` shows, as this scene's settings read it; raises as `storage.frames.read_shown` does."""
+        video = self.video
+        timeout = video.timeout_seconds
+        return read_shown(media, self.locate, video.choice, video.max_pixels, alteration, timeout_seconds=timeout)
+
 
 def roll_out(queries: Sequence[Query], config: RolloutConfig, scene: Scene) -> tuple[list[Rollout], list[Dropped]]:
     """Samples and grades `group_size` responses to each query; one whose video or image cannot be read is dropped.
@@ -130,14 +136,7 @@ def read_queries(queries: Sequence[Query], scene: Scene) -> tuple[list[Query], l
     readable, shown, dropped = [], [], []
     for query in queries:
         try:
-            pixels = read_shown(
-                query.media,
-                scene.locate,
-                scene.video.choice,
-                scene.video.max_pixels,
-                query.alteration,
-                timeout_seconds=scene.video.timeout_seconds,
-            )
+            pixels = scene.read(query.media, query.alteration)
         except (VideoError, ImageError) as error:
             reason = "unreadable_video" if isinstance(error, VideoError) else "unreadable_image"
             name = (scene.run_id, scene.round_index, scene.stage, query.pass_, query.sample.sample_id)

@@ -31,12 +31,12 @@ def test_a_peak_is_what_is_held_at_once():
 
 @pytest.fixture(scope="module")
 def model():
-    return build()
+    return build("small")
 
 
 def test_trl_gives_the_naive_log_probs_of_a_text(model):
     """TRL takes no video: without its features, and with the positions of a text, the naive step gives its numbers."""
-    batch = naive_step.collate([build_group(48, 6, 2)], model.config, [], DEVICE)
+    batch = naive_step.collate([build_group(model.config.text_config, 48, 6, 2)], model.config, [], DEVICE)
     text = {name: batch.inputs[name] for name in ("input_ids", "attention_mask")}
     with torch.no_grad():
         theirs = trl_logprobs(model, batch)
@@ -47,7 +47,7 @@ def test_trl_gives_the_naive_log_probs_of_a_text(model):
 
 @pytest.mark.parametrize("prompt", [64, 648])
 def test_a_group_has_the_tokens_it_was_asked_for(model, prompt):
-    group = build_group(prompt, 32, 4)
+    group = build_group(model.config.text_config, prompt, 32, 4)
     batch = collate([group], model.config, [VIDEO], DEVICE)
     assert batch.inputs["input_ids"].shape == (1, prompt + 4 * 32)
     assert (

@@ -206,13 +206,13 @@ def test_worked_example_of_the_batch():
 def test_logits_in_chunks_equal_whole_logits(monkeypatch):
     model = build("qwen2_5_vl")
     whole = shared(model)
-    monkeypatch.setattr(logprobs, "CHUNK", 5)
+    monkeypatch.setattr(logprobs, "MAX_LOGITS", 5 * VOCABULARY + 1)
     assert_equal(shared(model), whole, tolerance=1e-6)
 
 
 def test_logits_of_all_tokens_never_exist_whole(monkeypatch):
     """Neither in the forward nor in the backward pass: less is allocated in all than they alone would take."""
-    monkeypatch.setattr(logprobs, "CHUNK", 8)
+    monkeypatch.setattr(logprobs, "MAX_LOGITS", 8 * 32768)
     model = build("qwen2_5_vl", vocab_size=32768)
     groups = [group(3, 2, {"video": (2, 1, 2)}, 2, (120, 100, 180))]
     whole = 400 * 32768 * 4

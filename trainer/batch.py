@@ -165,7 +165,7 @@ def _encode(modality: Modality, model: Any, encoded: Mapping[str, Any], device: 
     with torch.no_grad():
         outputs = getattr(model.model, f"get_{modality}_features")(pixels, grids, return_dict=True)
     seconds = encoded.get("second_per_grid_ts", [1.0])  # of a video; Qwen2-VL's processor has none
-    return Vision(torch.cat(outputs.pooler_output), Grid(grids[0], float(seconds[0])))
+    return Vision(torch.cat(outputs.pooler_output), Grid(grids[0].cpu(), float(seconds[0])))
 
 
 def forward_passes(groups: Sequence[S], max_tokens: int) -> list[Sequence[S]]:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-CHUNK = 256
-"""Positions a chunk: 156 MB of float32 logits for Qwen2.5-VL's 151,936 tokens."""
+MAX_LOGITS = 2**26
+"""Logits of a chunk, 256 MiB in float32: 441 positions of Qwen2.5-VL's 151,936 tokens."""
 
 
 def token_logprobs(
@@ -20,11 +20,11 @@ def token_logprobs(
 
     A chunk's logits are made again in the backward pass instead of being kept.
     """
-    chunks = zip(states.split(CHUNK), tokens.split(CHUNK), strict=True)
+    size = max(1, MAX_LOGITS // lm_head.out_features)
+    chunks = zip(states.split(size), tokens.split(size), strict=True)
+    never = torch.tensor(forbidden, dtype=torch.int64, device=states.device)
     parts = [
-        checkpoint(
-            _chunk_logprobs, lm_head, *chunk, temperature, forbidden, use_reentrant=False, preserve_rng_state=False
-        )
+        checkpoint(_chunk_logprobs, lm_head, *chunk, temperature, never, use_reentrant=False, preserve_rng_state=False)
         for chunk in chunks
     ]
     return torch.cat(parts)
@@ -37,11 +37,8 @@ def text_logprobs(model: Any, token_ids: Tensor) -> Tensor:
     return logprobs
 
 
-def _chunk_logprobs(
-    lm_head: Any, states: Tensor, tokens: Tensor, temperature: float, forbidden: Sequence[int]
-) -> Tensor:
-    logits = lm_head(states).float() / temperature
-    logits[:, list(forbidden)] = float("-inf")
+def _chunk_logprobs(lm_head: Any, states: Tensor, tokens: Tensor, temperature: float, forbidden: Tensor) -> Tensor:
+    logits = (lm_head(states).float() / temperature).index_fill_(1, forbidden, float("-inf"))
     picked = logits.gather(1, tokens[:, None]).squeeze(1)
     logprobs: Tensor = picked - logits.logsumexp(1)
     return logprobs

@@ -31,9 +31,10 @@ def response_logprobs(model: Any, batch: Batch) -> Tensor:
         )
     if text._attn_implementation != SHARED_PREFIX:
         model.set_attn_implementation({"text_config": SHARED_PREFIX})
+    # Before the forward pass: a GPU is waited for here, and would have to finish that pass first.
+    predictors, tokens = batch.predictors[batch.mask], batch.responses[batch.mask]
     hidden = model.model(**batch.inputs, use_cache=False).last_hidden_state[0]
-    states, tokens = hidden[batch.predictors[batch.mask]], batch.responses[batch.mask]
-    logprobs = token_logprobs(model.lm_head, states, tokens, batch.temperature, batch.forbidden)
+    logprobs = token_logprobs(model.lm_head, hidden[predictors], tokens, batch.temperature, batch.forbidden)
     return torch.zeros(batch.mask.shape, device=logprobs.device).masked_scatter(batch.mask, logprobs)
 
 

@@ -84,21 +84,22 @@ def shared_prefix_attention(
 def _attend(group: PackedGroup, q: Tensor, k: Tensor, v: Tensor, dropout: float, scale: float | None) -> Tensor:
     """[P + G T, heads, D] of one group from its [heads, P + G T, D]."""
     p, g, t = group.prompt_length, group.group_size, group.response_length
+    # Split, not sliced: the backward pass of a split is one concatenation, of slices a filled tensor and a sum each.
+    (q_prompt, q_rows), (k_prompt, k_rows), (v_prompt, v_rows) = (x.split([p, g * t], dim=1) for x in (q, k, v))
 
     def responses(x: Tensor) -> Tensor:
-        rows: Tensor = x[:, p:].unflatten(1, (g, t)).transpose(0, 1)
+        rows: Tensor = x.unflatten(1, (g, t)).transpose(0, 1)
         return rows
 
-    def with_prompt(x: Tensor) -> Tensor:
-        return torch.cat([x[:, :p].expand(g, -1, -1, -1), responses(x)], dim=2)
+    def with_prompt(prompt: Tensor, rows: Tensor) -> Tensor:
+        return torch.cat([prompt.expand(g, -1, -1, -1), responses(rows)], dim=2)
 
     prompt = scaled_dot_product_attention(
-        q[None, :, :p], k[None, :, :p], v[None, :, :p], None, dropout, True, scale=scale, enable_gqa=True
+        q_prompt[None], k_prompt[None], v_prompt[None], None, dropout, True, scale=scale, enable_gqa=True
     )
     mask: Any = causal_lower_right(t, p + t)
-    rows = scaled_dot_product_attention(
-        responses(q), with_prompt(k), with_prompt(v), mask, dropout, scale=scale, enable_gqa=True
-    )
+    keys, values = with_prompt(k_prompt, k_rows), with_prompt(v_prompt, v_rows)
+    rows = scaled_dot_product_attention(responses(q_rows), keys, values, mask, dropout, scale=scale, enable_gqa=True)
     return torch.cat([prompt[0].transpose(0, 1), rows.transpose(1, 2).flatten(0, 1)])
 
 

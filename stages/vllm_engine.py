@@ -92,9 +92,10 @@ class VllmEngine:
         if self._llm is None:
             return
         if _on_cpu():
-            self._llm.llm_engine.engine_core.shutdown()
-            self._llm = None
-            _forget_engine()
+            core, self._llm = self._llm.llm_engine.engine_core, None
+            _empty_caches()
+            core.shutdown()  # and collects all that is left of the engine
+            gc.freeze()  # or the next start would go over all that was ever imported, five times
         else:
             self._llm.sleep(level=2)
 
@@ -148,7 +149,7 @@ def _on_cpu() -> bool:
     return bool(current_platform.is_cpu())
 
 
-def _forget_engine() -> None:
+def _empty_caches() -> None:
     """Empties the caches of vLLM 0.32 that keep processors and tokenizers of engines that are gone."""
     from vllm.multimodal.processing.processor import cached_encode
     from vllm.tokenizers.registry import cached_get_tokenizer
@@ -157,7 +158,6 @@ def _forget_engine() -> None:
 
     for cache in (cached_encode, cached_get_tokenizer, cached_get_processor, get_processor_kwargs_type, _supports_kw):
         cache.cache_clear()
-    gc.collect()
 
 
 def _generation(output: Any) -> Generation:

@@ -32,7 +32,7 @@ from matplotlib.figure import Figure
 from flows.config import RunConfig, load_config
 from flows.report.chart import HARD, INK, STYLE
 from flows.session import find_checkpoint
-from stages.rollout import roll_out
+from stages.rollout import roll_out, to_roll_out
 from storage.records import Sample
 
 SEED = 3000
@@ -45,7 +45,7 @@ def measure(config: RunConfig, samples: Sequence[Sample]) -> dict[tuple[str, Any
     with policy_scene(config, find_checkpoint(config.model.path), SEED) as scene:
         for series, dose, queries in doses(samples, config, scene):
             started = time.perf_counter()
-            rollouts = roll_out(queries, config.rollout, scene)[0] if queries else []
+            rollouts = roll_out(to_roll_out(queries, scene)[0], config.rollout, scene)
             shape = (len(queries), config.rollout.group_size)
             rewards = np.array([row.reward for row in rollouts]).reshape(shape)
             right = np.array([row.reward_accuracy for row in rollouts]).reshape(shape)

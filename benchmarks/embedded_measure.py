@@ -14,9 +14,9 @@ import numpy as np
 from flows.config import RunConfig
 from flows.session import make_engine
 from stages.engine import Policy
-from stages.evaluate import evaluate
+from stages.evaluate import evaluate, to_evaluate
 from stages.metrics.benchmarks import benchmark_of
-from stages.rollout import Scene, as_in_the_data, roll_out
+from stages.rollout import Scene, as_in_the_data, roll_out, to_roll_out
 from storage.datasets import load, shapes
 from storage.probe import PROBE_FILE
 from storage.records import Sample
@@ -66,8 +66,8 @@ def answer(config: RunConfig, checkpoint: Path, samples: Sequence[Sample], seed:
     queries = [as_in_the_data(sample, "original", i) for i, sample in enumerate(samples)]
     with policy_scene(config, checkpoint, seed) as scene:
         greedy, sampled = (
-            evaluate(samples, config.evaluate, scene, benchmark_of("shapes"))[0],
-            roll_out(queries, config.rollout, scene)[0],
+            evaluate(to_evaluate(samples, scene)[0], config.evaluate, scene, benchmark_of("shapes")),
+            roll_out(to_roll_out(queries, scene)[0], config.rollout, scene),
         )
     levels = {sample.sample_id: str(sample.task_level) for sample in samples}
     return {

@@ -18,15 +18,16 @@ from stages.alterations import cue, make_harder
 from stages.augment import add_hints, augmentation
 from stages.curate import curate
 from stages.difficulty import difficulty_record
-from stages.evaluate import evaluate
+from stages.evaluate import evaluate, to_evaluate
 from stages.metrics.benchmarks import benchmark_of
-from stages.rollout import Query, as_in_the_data, roll_out
+from stages.rollout import Asked, Query, as_in_the_data, roll_out, to_roll_out
 from stages.select import select
 from stages.share import within_share
 from storage.altered import store_altered
 from storage.difficulty import difficulty
 from storage.groups import group_rewards
 from storage.layout import address
+from storage.parallel import one_ahead
 from storage.progress import Progress
 from storage.records import Augmentation, Curated, Difficulty, Dropped, Rollout, Sample, Selected
 from storage.shards import Attempt, Manifest, read_records
@@ -34,6 +35,8 @@ from storage.shards import Attempt, Manifest, read_records
 if TYPE_CHECKING:
     from trainer.training import TrainInputs
 
+A = TypeVar("A")
+B = TypeVar("B")
 R = TypeVar("R")
 T = TypeVar("T")
 StageRun = Callable[[Session, int, Attempt, Progress], int]
@@ -95,7 +98,7 @@ def run_augment(session: Session, r: int, attempt: Attempt, progress: Progress) 
     within = within_share(todo, config.max_share, len(rows))
     scene, store = session.scene("augment", r), partial(store_altered, session.run.files)
 
-    def work(chunk: Sequence[Difficulty]) -> dict[str, list[Any]]:
+    def alter(chunk: Sequence[Difficulty]) -> tuple[list[Augmentation | Dropped], list[tuple[Sample, Difficulty]]]:
         altered: list[Augmentation | Dropped] = []
         to_hint = list[tuple[Sample, Difficulty]]()
         for row in chunk:
@@ -108,13 +111,18 @@ def run_augment(session: Session, r: int, attempt: Attempt, progress: Progress) 
                 to_hint.append((sample, row))
             else:
                 altered.append(found)
+        return altered, to_hint
+
+    def hint(
+        altered: Sequence[Augmentation | Dropped], to_hint: Sequence[tuple[Sample, Difficulty]]
+    ) -> dict[str, list[Any]]:
         longest = session.config.engine.max_model_len
         hinted, traces, dropped = add_hints(to_hint, config, session.config.rollout, scene, max_model_len=longest)
         augmented = [row for row in altered if isinstance(row, Augmentation)] + hinted
         dropped += [row for row in altered if isinstance(row, Dropped)]
         return {"augmentations": augmented, "hint_traces": traces, "dropped": dropped}
 
-    return _in_shards(attempt, todo, config.shard_size, work, progress, "augment")
+    return _in_shards(attempt, todo, config.shard_size, alter, hint, progress, "augment")
 
 
 def run_rollout_augmented(session: Session, r: int, attempt: Attempt, progress: Progress) -> int:
@@ -195,11 +203,11 @@ def run_evaluate(session: Session, r: int, attempt: Attempt, progress: Progress)
     scene, config = session.scene("evaluate", r), session.config.evaluate
     benchmark = benchmark_of(session.config.data.name)
 
-    def work(chunk: Sequence[Any]) -> dict[str, list[Any]]:
-        evaluations, dropped = evaluate(chunk, config, scene, benchmark)
-        return {"evaluations": evaluations, "dropped": dropped}
+    def ask(asked: Sequence[Asked], dropped: list[Dropped]) -> dict[str, list[Any]]:
+        return {"evaluations": evaluate(asked, config, scene, benchmark), "dropped": dropped}
 
-    return _in_shards(attempt, session.split("validation"), config.shard_size, work, progress, "evaluate")
+    prepare = partial(to_evaluate, scene=scene)
+    return _in_shards(attempt, session.split("validation"), config.shard_size, prepare, ask, progress, "evaluate")
 
 
 RUNS: dict[str, StageRun] = {
@@ -219,26 +227,32 @@ def _roll_out(session: Session, r: int, attempt: Attempt, queries: Sequence[Quer
         return 0
     scene = session.scene(attempt.address.split("/")[1], r)
 
-    def work(chunk: Sequence[Query]) -> dict[str, list[Any]]:
-        rollouts, dropped = roll_out(chunk, session.config.rollout, scene)
-        return {"rollouts": rollouts, "dropped": dropped}
+    def ask(asked: Sequence[Asked], dropped: list[Dropped]) -> dict[str, list[Any]]:
+        return {"rollouts": roll_out(asked, session.config.rollout, scene), "dropped": dropped}
 
-    return _in_shards(attempt, queries, session.config.rollout.shard_size, work, progress, "roll out")
+    prepare = partial(to_roll_out, scene=scene)
+    return _in_shards(attempt, queries, session.config.rollout.shard_size, prepare, ask, progress, "roll out")
 
 
 def _in_shards(
     attempt: Attempt,
     items: Sequence[T],
     size: int,
-    work: Callable[[Sequence[T]], Mapping[str, Sequence[Any]]],
+    prepare: Callable[[Sequence[T]], tuple[A, B]],
+    finish: Callable[[A, B], Mapping[str, Sequence[Any]]],
     progress: Progress,
     what: str,
 ) -> int:
+    """Writes a shard of each `size` items that has none yet: `finish` of what `prepare` made of them.
+
+    The next shard is prepared, its videos read, while the engine is at work on this one.
+    """
     starts = range(0, len(items), size)
-    for index, start in enumerate(starts):
-        if not attempt.committed(index):
-            progress(what, start, len(items))
-            attempt.write(index, work(items[start : start + size]))
+    todo = [index for index in range(len(starts)) if not attempt.committed(index)]
+    with one_ahead(prepare, (items[starts[index] : starts[index] + size] for index in todo)) as prepared:
+        for index in todo:
+            progress(what, starts[index], len(items))
+            attempt.write(index, finish(*next(prepared)))
     progress(what, len(items), len(items))
     return len(starts)
 

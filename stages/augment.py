@@ -18,7 +18,7 @@ from stages.engine import Sampling
 from stages.hint import Hint, best_trace, earns, make_hint, reasoning, usable
 from stages.prompts import render
 from stages.rewards import grade
-from stages.rollout import Query, Scene, as_in_the_data, ask, text_of
+from stages.rollout import Query, Scene, answer, as_in_the_data, prepare, text_of
 from storage.digest import derive_seed
 from storage.frames import Shown
 from storage.records import Alteration, Augmentation, Difficulty, Dropped, HintTrace, Sample
@@ -39,15 +39,15 @@ def add_hints(
     A hinted prompt and `rollout.max_new_tokens` fit into `max_model_len` tokens.
     """
     by_id = {sample.sample_id: (sample, difficulty) for sample, difficulty in items}
-    answered, dropped = ask(
+    asked, dropped = prepare(
         [as_in_the_data(sample, "original", difficulty.group_index) for sample, difficulty in items],
-        Sampling(config.num_traces, rollout.temperature, rollout.max_new_tokens),
         scene,
         text=lambda query, shown: text_of(query, shown, scene, reveal_answer=True),
         seed=lambda query: derive_seed(scene.seed, scene.round_index, "guided", query.sample.sample_id),
     )
+    sampling = Sampling(config.num_traces, rollout.temperature, rollout.max_new_tokens)
     augmentations, rows = [], []
-    for query, request, generation in answered:
+    for query, request, generation in answer(asked, sampling, scene):
         sample, difficulty = by_id[query.sample.sample_id]
         responses = [completion.text for completion in generation.completions]
         rewards = [grade(response, sample, scene.rewards) for response in responses]

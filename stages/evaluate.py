@@ -9,36 +9,34 @@ from stages.config import EvaluateConfig, RewardsConfig
 from stages.engine import Completion, Sampling
 from stages.metrics.benchmarks import Benchmark
 from stages.rewards import grade, reward_columns
-from stages.rollout import Scene, answer, as_in_the_data, prepare, text_of
+from stages.rollout import Asked, Prepared, Scene, answer, as_in_the_data, prepare, text_of
 from storage.digest import derive_seed
-from storage.records import Dropped, Evaluation, Sample
+from storage.records import Evaluation, Sample
 
 STAGE_VERSION = 4
 
 
-def evaluate(
-    samples: Sequence[Sample], config: EvaluateConfig, scene: Scene, benchmark: Benchmark
-) -> tuple[list[Evaluation], list[Dropped]]:
-    """One greedy response to each sample and `num_samples` sampled ones; all policies are asked with the same seeds.
-
-    A sample whose video cannot be read is dropped with the reason.
-    """
-    asked, dropped = prepare(
+def to_evaluate(samples: Sequence[Sample], scene: Scene) -> Prepared:
+    """What the engine is asked about each sample; all policies are asked with the same seeds."""
+    return prepare(
         [as_in_the_data(sample, "original", i) for i, sample in enumerate(samples)],
         scene,
         text=lambda query, shown: text_of(query, shown, scene),
         seed=lambda query: derive_seed(scene.seed, "evaluate", query.sample.sample_id),
     )
+
+
+def evaluate(asked: Sequence[Asked], config: EvaluateConfig, scene: Scene, benchmark: Benchmark) -> list[Evaluation]:
+    """One greedy response to each request and `num_samples` sampled ones, graded."""
     samplings = [Sampling(1, 0.0, config.max_new_tokens)]
     if config.num_samples:
         samplings.append(Sampling(config.num_samples, config.temperature, config.max_new_tokens, config.top_p))
-    found = [
+    return [
         _graded(query.sample, completion, sampling, index, scene, benchmark)
         for sampling in samplings
         for query, _, generation in answer(asked, sampling, scene)
         for index, completion in enumerate(generation.completions)
     ]
-    return found, dropped
 
 
 def _graded(

@@ -44,6 +44,11 @@ def as_in_the_data(sample: Sample, pass_: Pass, group_index: int) -> Query:
     return Query(sample, pass_, group_index, sample.media)
 
 
+Asked = tuple[Query, Request]
+Prepared = tuple[list[Asked], list[Dropped]]
+"""The request of each query whose files read, in order; the others with the reason."""
+
+
 @dataclass(frozen=True)
 class Scene:
     """What all queries of a stage share. `locate` turns a stored path into a local one."""
@@ -67,20 +72,20 @@ class Scene:
         return read_shown(media, self.locate, video.choice, video.max_pixels, alteration, timeout_seconds=timeout)
 
 
-def roll_out(queries: Sequence[Query], config: RolloutConfig, scene: Scene) -> tuple[list[Rollout], list[Dropped]]:
-    """Samples and grades `group_size` responses to each query; one whose video or image cannot be read is dropped.
-
-    Returns the rollouts in the order of the queries, and the dropped samples with their reasons.
-    """
-    sampling = Sampling(config.group_size, config.temperature, config.max_new_tokens)
-    answered, dropped = ask(
+def to_roll_out(queries: Sequence[Query], scene: Scene) -> Prepared:
+    """What the engine is asked for a rollout of each query."""
+    return prepare(
         queries,
-        sampling,
         scene,
         text=lambda query, shown: text_of(query, shown, scene),
         seed=lambda query: derive_seed(scene.seed, scene.round_index, query.pass_, query.sample.sample_id),
     )
-    return [rollout for answer in answered for rollout in _graded(*answer, config, scene)], dropped
+
+
+def roll_out(asked: Sequence[Asked], config: RolloutConfig, scene: Scene) -> list[Rollout]:
+    """Samples and grades `group_size` responses to each request, in their order; EngineError as `answer` says."""
+    sampling = Sampling(config.group_size, config.temperature, config.max_new_tokens)
+    return [row for answered in answer(asked, sampling, scene) for row in _graded(*answered, config, scene)]
 
 
 def text_of(query: Query, shown: Shown, scene: Scene, *, reveal_answer: bool = False) -> str:
@@ -90,27 +95,10 @@ def text_of(query: Query, shown: Shown, scene: Scene, *, reveal_answer: bool = F
     return question_text(query.sample, style, times=times, hint=query.hint, reveal_answer=reveal_answer)
 
 
-def ask(
-    queries: Sequence[Query],
-    sampling: Sampling,
-    scene: Scene,
-    *,
-    text: Callable[[Query, Shown], str],
-    seed: Callable[[Query], int],
-) -> tuple[list[tuple[Query, Request, Generation]], list[Dropped]]:
-    """Puts `text` of each query, with what it shows, to the engine in one batch.
-
-    Returns each query with its request and what came back, in order; and the queries whose video or image cannot be
-    read, with the reason. Raises EngineError if the engine returns another number of responses than was asked for.
-    """
-    asked, dropped = prepare(queries, scene, text=text, seed=seed)
-    return answer(asked, sampling, scene), dropped
-
-
 def prepare(
     queries: Sequence[Query], scene: Scene, *, text: Callable[[Query, Shown], str], seed: Callable[[Query], int]
-) -> tuple[list[tuple[Query, Request]], list[Dropped]]:
-    """The request of each query whose files read; the others with the reason."""
+) -> Prepared:
+    """Reads what each query shows and puts its `text` beside it; asks nothing of the engine, which may be at work."""
     readable, pictures, dropped = read_queries(queries, scene)
     asked = [
         (query, Request(render(scene.processor, text(query, shown), query.media.modalities), shown, seed(query)))
@@ -119,10 +107,11 @@ def prepare(
     return asked, dropped
 
 
-def answer(
-    asked: Sequence[tuple[Query, Request]], sampling: Sampling, scene: Scene
-) -> list[tuple[Query, Request, Generation]]:
-    """What the engine gives back to prepared requests, in one batch; EngineError as `ask` says."""
+def answer(asked: Sequence[Asked], sampling: Sampling, scene: Scene) -> list[tuple[Query, Request, Generation]]:
+    """What the engine gives back to prepared requests, in one batch.
+
+    Raises EngineError if it returns another number of responses than was asked for.
+    """
     generations = scene.engine.generate([request for _, request in asked], sampling) if asked else []
     for (query, _), generation in zip(asked, generations, strict=True):
         if len(generation.completions) != sampling.num_responses:

@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import threading
 import uuid
 import weakref
 from pathlib import Path
@@ -39,6 +40,11 @@ class Files:
             _check_folder(self.url, Path(self._root))
         self._cache: Path | None = None
         self._fetched: set[str] = set()
+        self._fetching = threading.Lock()
+
+    def __reduce__(self) -> tuple[type[Files], tuple[str]]:
+        """Another process has downloads of its own."""
+        return Files, (self.url,)
 
     @property
     def is_local(self) -> bool:
@@ -161,15 +167,16 @@ class Files:
         """A local path that holds what is at `path` (file or folder), downloaded once where that is needed."""
         if self.is_local:
             return Path(self._root) / path
-        if self._cache is None:
-            self._cache = Path(tempfile.mkdtemp(prefix="deepvideo-"))
-            weakref.finalize(self, shutil.rmtree, self._cache, ignore_errors=True)
-        target = self._cache / path
-        if path not in self._fetched:  # a folder that exists may hold one file that was asked for alone
-            is_folder = self._fs.isdir(f"{self._root}/{path}")
-            end = "/" if is_folder else ""
-            self._fs.get(f"{self._root}/{path}{end}", f"{target}{end}", recursive=is_folder)
-            self._fetched.add(path)
+        with self._fetching:
+            if self._cache is None:
+                self._cache = Path(tempfile.mkdtemp(prefix="deepvideo-"))
+                weakref.finalize(self, shutil.rmtree, self._cache, ignore_errors=True)
+            target = self._cache / path
+            if path not in self._fetched:  # a folder that exists may hold one file that was asked for alone
+                is_folder = self._fs.isdir(f"{self._root}/{path}")
+                end = "/" if is_folder else ""
+                self._fs.get(f"{self._root}/{path}{end}", f"{target}{end}", recursive=is_folder)
+                self._fetched.add(path)
         return target
 
 

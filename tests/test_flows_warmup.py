@@ -12,7 +12,7 @@ from flows.warmup import make_lessons, warm_up_tiny_model
 from flows.warmup_examples import as_choice, make_examples, response_text
 from stages.engine import Policy
 from stages.rewards import grade, max_reward
-from stages.rollout import Query, Scene, as_in_the_data, roll_out
+from stages.rollout import Query, Scene, as_in_the_data, roll_out, to_roll_out
 from stages.vllm_engine import VllmEngine
 from storage.datasets import shapes
 from storage.encode import write_video
@@ -55,7 +55,7 @@ def _rewards(
     scene = Scene(
         "run", 0, "rollout", 0, 0, engine, load_processor(folder), config.video, config.prompts, config.rewards, Path
     )
-    rollouts, _ = roll_out(queries, config.rollout, scene)
+    rollouts = roll_out(to_roll_out(queries, scene)[0], config.rollout, scene)
     return (
         np.array([rollout.reward_accuracy for rollout in rollouts]).reshape(len(queries), -1),
         np.array([rollout.reward_format for rollout in rollouts]).reshape(len(queries), -1),

@@ -15,7 +15,7 @@ from stages.deterministic_engine import DeterministicEngine
 from stages.engine import Generation, Request, Sampling
 from stages.leak import leaks
 from stages.prompts import question_text
-from stages.rollout import Query, Scene, as_in_the_data, ask
+from stages.rollout import Query, Scene, answer, as_in_the_data, prepare
 from storage.datasets import shapes
 from storage.files import Files
 from storage.records import Difficulty
@@ -137,7 +137,8 @@ def test_a_hint_is_cut_to_the_context_by_the_count_that_engine_and_trainer_make(
     def length(hint):
         query = Query(sample, "augmented", 0, sample.media, "hint", 1.0, hint)
         text = lambda query, _: question_text(query.sample, "short", hint=query.hint)  # noqa: E731
-        [(_, _, generation)], _ = ask([query], Sampling(1, 1.0, 1), scene, text=text, seed=lambda query: 0)
+        asked, _ = prepare([query], scene, text=text, seed=lambda _: 0)
+        [(_, _, generation)] = answer(asked, Sampling(1, 1.0, 1), scene)
         return len(generation.prompt_token_ids)
 
     words, seen = trace.split(), set()
@@ -160,7 +161,8 @@ def test_the_processor_adds_the_same_tokens_for_a_video_whatever_the_text_is(wor
     added = set()
     for text in ("", "A", "\n", " x", "<think>", "ünü 猫 \U0001f600", "It moves.\n" * 50):
         query = as_in_the_data(samples[0], "original", 0)
-        [(_, request, generation)], _ = ask([query], Sampling(1, 1.0, 1), scene, text=lambda *_: text, seed=lambda _: 0)  # noqa: B023
+        asked, _ = prepare([query], scene, text=lambda *_: text, seed=lambda _: 0)  # noqa: B023
+        [(_, request, generation)] = answer(asked, Sampling(1, 1.0, 1), scene)
         added.add(num_vision_tokens(request, generation, scene.processor))
         placeholder = scene.processor.tokenizer.convert_tokens_to_ids("<|video_pad|>")
         assert num_text_tokens(request.prompt, scene.processor) + max(added) == len(generation.prompt_token_ids)

@@ -16,7 +16,7 @@ from stages.alterations import make_harder
 from stages.augment import add_hints
 from stages.difficulty import difficulty_record
 from stages.engine import Completion, Generation
-from stages.rollout import Query, Scene, as_in_the_data, roll_out
+from stages.rollout import Query, Scene, as_in_the_data, roll_out, to_roll_out
 from storage.altered import store_altered
 from storage.datasets import shapes
 from storage.difficulty import difficulty
@@ -73,7 +73,9 @@ def run(tmp_path_factory, checkpoint):
         scene = replace(stage, round_index=r)
         do(run, r, "select")
         queries = [as_in_the_data(s, "original", 1000 * r + i) for i, s in enumerate(samples[:count])]
-        manifests.append(do(run, r, "rollout", {"rollouts": roll_out(queries, config.rollout, scene)[0]}))
+        manifests.append(
+            do(run, r, "rollout", {"rollouts": roll_out(to_roll_out(queries, scene)[0], config.rollout, scene)})
+        )
     rewards = group_rewards(run.files, manifests)
     rows = [
         difficulty_record(row, run_id="run", round_index=1, group_index=0, config=config.difficulty)
@@ -92,7 +94,8 @@ def run(tmp_path_factory, checkpoint):
         sample = by_id[row.sample_id]
         queries.append(Query(sample, "augmented", 0, row.media, row.kind, row.level, row.hint, row.alteration))
         queries.append(as_in_the_data(sample, "control", 0))
-    do(run, 1, "rollout_augmented", {"rollouts": roll_out(queries, config.rollout, scene)[0]})
+    asked, _ = to_roll_out(queries, scene)
+    do(run, 1, "rollout_augmented", {"rollouts": roll_out(asked, config.rollout, scene)})
     return run
 
 

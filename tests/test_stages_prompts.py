@@ -9,7 +9,7 @@ from stages.blocks import GROUNDED, block_names
 from stages.deterministic_engine import DeterministicEngine
 from stages.prompts import EXAMPLES, HINTS, INSTRUCTIONS, question_text, render
 from stages.rewards import grade
-from stages.rollout import Scene, as_in_the_data, roll_out
+from stages.rollout import Scene, as_in_the_data, roll_out, to_roll_out
 from storage.datasets import shapes
 from storage.records import Media, ProblemType, Sample
 from trainer.policy import load_processor
@@ -73,7 +73,8 @@ def test_rollouts_are_asked_with_the_times_of_the_frames_that_are_shown(checkpoi
     engine, processor = DeterministicEngine(config.video, checkpoint), load_processor(checkpoint)
     scene = Scene("run", 0, "rollout", 0, 0, engine, processor, config.video, config.prompts, config.rewards, Path)
     asked = [replace(BOTH, sample_id=str(i), video_path=made.video_path) for i in range(4)]
-    rollouts, dropped = roll_out([as_in_the_data(s, "original", 0) for s in asked], config.rollout, scene)
+    ready, dropped = to_roll_out([as_in_the_data(s, "original", 0) for s in asked], scene)
+    rollouts = roll_out(ready, config.rollout, scene)
     assert (len(rollouts), dropped) == (8, [])
     for rollout in rollouts:
         assert question_text(BOTH, times=[0.0, 1.75]) in rollout.prompt

@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerBase, ProcessorMixin
 
 from flows.config import load_config
 from stages.engine import EngineError, Policy
-from stages.rollout import Scene, as_in_the_data, roll_out
+from stages.rollout import Scene, as_in_the_data, roll_out, to_roll_out
 from stages.vllm_engine import VllmEngine
 from storage.datasets import shapes
 from storage.image import png_bytes
@@ -81,9 +81,10 @@ def scene(config, engine, processor, policy):
 
 def rolled_out(config, engine, processor, policy, samples):
     queries = [as_in_the_data(s, "original", i) for i, s in enumerate(samples)]
-    rollouts, dropped = roll_out(queries, config.rollout, scene(config, engine, processor, policy))
+    here = scene(config, engine, processor, policy)
+    asked, dropped = to_roll_out(queries, here)
     assert not dropped
-    return rollouts
+    return roll_out(asked, config.rollout, here)
 
 
 def mismatch(rollouts, policy, processor):

@@ -15,7 +15,7 @@ from stages.alterations import cue, make_harder
 from stages.config import AugmentConfig
 from stages.deterministic_engine import DeterministicEngine
 from stages.engine import Policy
-from stages.rollout import Query, Scene, roll_out
+from stages.rollout import Query, Scene, roll_out, to_roll_out
 from storage.altered import store_altered
 from storage.datasets import shapes
 from storage.files import Files
@@ -43,8 +43,9 @@ def world(checkpoint, tmp_path_factory):
 def encoded(world, alteration, media):
     """The group that the trainer makes of what the engine answered, and one of its rollouts."""
     model, scene, _, config, sample = world
-    rollouts, dropped = roll_out([Query(sample, "augmented", 0, media, alteration=alteration)], config, scene)
+    asked, dropped = to_roll_out([Query(sample, "augmented", 0, media, alteration=alteration)], scene)
     assert not dropped
+    rollouts = roll_out(asked, config, scene)
     return encode_group(rollouts, model, scene.processor, scene.locate, torch.device("cpu")), rollouts[0]
 
 
@@ -117,7 +118,7 @@ def test_a_placeholder_without_features_is_refused(world):
     """A question that spells one becomes one: the model would be shown nothing there, or features of something else."""
     model, scene, _, config, sample = world
     query = Query(replace(sample, question="What is <|image_pad|>?"), "original", 0, sample.media)
-    rows, _ = roll_out([query], config, scene)
+    rows = roll_out(to_roll_out([query], scene)[0], config, scene)
     with pytest.raises(ParityError, match=f"sample {sample.sample_id}: 1 image placeholders, but 0 features"):
         encode_group(rows, model, scene.processor, scene.locate, torch.device("cpu"))
 
@@ -137,7 +138,8 @@ def test_qwen2_vl_encodes_video_and_image(world, image):
         )
     )
     query = Query(sample, "original", 0, replace(sample.media, image_path=image))
-    rows, _ = roll_out([query], config, replace(scene, processor=own))
+    there = replace(scene, processor=own)
+    rows = roll_out(to_roll_out([query], there)[0], config, there)
     group = encode_group(rows, model, own, scene.locate, torch.device("cpu"))
     assert {name: vision.grid.second_per_step for name, vision in group.visions.items()} == {"video": 1, "image": 1}
 

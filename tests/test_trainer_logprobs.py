@@ -11,7 +11,7 @@ import torch
 from flows.config import load_config
 from stages.deterministic_engine import DeterministicEngine
 from stages.engine import Policy
-from stages.rollout import Scene, as_in_the_data, roll_out
+from stages.rollout import Scene, as_in_the_data, roll_out, to_roll_out
 from storage.datasets import shapes
 from trainer.batch import ParityError, collate, encode_group
 from trainer.policy import forbidden_token_ids, load_policy, load_processor
@@ -39,7 +39,7 @@ def rollouts(checkpoint, processor, tmp_path_factory):
     engine.load(Policy(checkpoint, checkpoint, 0))
     scene = Scene("run", 0, "rollout", 0, 0, engine, processor, config.video, config.prompts, config.rewards, Path)
     queries = [as_in_the_data(s, "original", i) for i, s in enumerate(shapes.load(root))]
-    found, _ = roll_out(queries, config.rollout, scene)
+    found = roll_out(to_roll_out(queries, scene)[0], config.rollout, scene)
     return [found[i : i + 3] for i in range(0, 9, 3)]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from flows.config import load_config
 from stages.deterministic_engine import DeterministicEngine
-from stages.rollout import Scene, as_in_the_data, roll_out
+from stages.rollout import Scene, as_in_the_data, roll_out, to_roll_out
 from storage.datasets import shapes
 from storage.files import Files
 from storage.records import TrainRollout, TrainStep
@@ -26,7 +26,7 @@ def five_groups(root, checkpoint):
     processor = load_processor(checkpoint)
     scene = Scene("run", 0, "rollout", 0, 0, engine, processor, config.video, config.prompts, config.rewards, Path)
     queries = [as_in_the_data(s, "original", i) for i, s in enumerate(shapes.load(root))]
-    rows, _ = roll_out(queries, config.rollout, scene)
+    rows = roll_out(to_roll_out(queries, scene)[0], config.rollout, scene)
     found = [rows[i : i + 4] for i in range(0, len(rows), 4)]
     live = [group for group in found if len({row.reward for row in group}) > 1]
     assert len(live) >= 5

@@ -25,7 +25,6 @@ from accelerate.utils import patch_environment
 from torch.multiprocessing.spawn import ProcessContext, ProcessExitedException, ProcessRaisedException, start_processes
 
 from storage.errors import UserError
-from storage.files import Files
 from storage.progress import Progress
 from storage.shards import Attempt
 from trainer.config import TrainConfig
@@ -58,7 +57,7 @@ def train_round(attempt: Attempt, inputs: TrainInputs, config: TrainConfig, prog
     local = {path: inputs.locate(path) for path in paths}
     with tempfile.TemporaryDirectory() as folder:
         job = Job(
-            attempt=replace(attempt, files=Files(attempt.files.url)),  # no downloads in common
+            attempt=attempt,
             inputs=replace(inputs, locate=local.__getitem__),
             config=config,
             store=Path(folder) / "store",

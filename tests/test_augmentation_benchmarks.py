@@ -51,6 +51,7 @@ def test_effects_by_level_and_in_all():
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("name", "names"), [("dose_response", "series"), ("augmentation", "kind")])
 def test_it_runs_small(tmp_path, name, names):

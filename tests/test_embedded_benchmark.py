@@ -55,6 +55,7 @@ def test_means_and_vanishing_by_hand():
     assert vanishing(rows) == 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_every_part_is_measured_at_every_level(tmp_path):
     result = tmp_path / "embedded.json"

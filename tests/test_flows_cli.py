@@ -138,6 +138,7 @@ def test_the_disk_is_blamed_only_for_what_it_did():
     assert _disk_problem(wrapped).startswith("/full/file: the disk is full")
 
 
+@pytest.mark.slow
 def test_a_slot_that_was_never_freed_holds_up_no_command(tmp_path):
     """What `serve` leaves in Prefect's database, and a command that was killed with the server it had started."""
     environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}

@@ -145,6 +145,7 @@ def test_a_cancelled_flow_leaves_no_process_and_its_accelerator_free(served):
     assert [limit["active_slots"] for limit in limits if limit["name"].startswith("accelerator-")] == [0]
 
 
+@pytest.mark.slow
 def test_a_worker_killed_alone_takes_its_flow_run_with_it(served, orphaned):
     assert psutil.wait_procs(orphaned.processes, timeout=60)[1] == []
 
@@ -178,7 +179,9 @@ def test_an_evaluation_and_a_report(served):
     assert (served.folder / "runs/cron/report.html").read_text().count("<svg") == 7
 
 
-@pytest.mark.parametrize(("which", "name"), [("killed", "curriculum"), ("orphaned", "round")])
+@pytest.mark.parametrize(
+    ("which", "name"), [("killed", "curriculum"), pytest.param("orphaned", "round", marks=pytest.mark.slow)]
+)
 def test_a_killed_run_is_crashed_within_three_minutes_and_the_next_continues(served, request, which, name):
     dead = request.getfixturevalue(which)
     state = served.ended(dead.run, 180)

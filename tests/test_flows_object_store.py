@@ -71,6 +71,7 @@ def continue_run(environment, url, config):
     complete(url, config)
 
 
+@pytest.mark.slow
 def test_the_tables_are_those_of_a_run_on_a_disk(finished, tmp_path, small_config):
     complete(tmp_path / "run", small_config)
     local, stored = tables(tmp_path / "run"), tables(finished)

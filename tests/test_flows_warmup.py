@@ -124,6 +124,7 @@ def test_the_shipped_checkpoint_is_in_the_band(engine, config, checkpoint, root:
     _check_band(engine, config, checkpoint, shapes.load(root))
 
 
+@pytest.mark.slow
 def test_noise_harms_the_shipped_checkpoint(engine, config, checkpoint, root: Path, tmp_path: Path) -> None:
     clean = _queries(shapes.load(root))
     noisy = []

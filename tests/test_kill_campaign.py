@@ -5,11 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from kill_campaign import compare
 
 CAMPAIGN = Path(__file__).parents[1] / "benchmarks" / "kill_campaign.py"
 
 
+@pytest.mark.slow
 def test_killed_two_dozen_times_the_tables_are_those_of_an_undisturbed_run(tmp_path):
     result = tmp_path / "campaign.json"
     command = [sys.executable, str(CAMPAIGN), "--quick", "--json", str(result)]

@@ -85,6 +85,7 @@ def test_killed_under_fsdp2_and_gone_on_under_ddp_it_ends_as_one_process_does(gr
     assert old == others
 
 
+@pytest.mark.slow
 def test_fsdp2_with_an_adapter_and_recomputed_activations(groups, checkpoint, tmp_path):
     adapter = {"lora": LoraConfig(rank=4, alpha=8), "learning_rate": 1e-3, "gradient_checkpointing": True}
     one = CONFIG.model_copy(update={**adapter, "tokens_per_forward": 1})

@@ -57,6 +57,7 @@ def test_a_group_has_the_tokens_it_was_asked_for(model, prompt):
     )
 
 
+@pytest.mark.slow
 def test_the_benchmark_runs_small(tmp_path):
     command = [
         sys.executable,

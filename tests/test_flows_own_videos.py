@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from own_clips import clips, questions, write
-from small_run import SMALL, complete
+from small_run import SMALL, complete, complete_in_child
 
 from flows.config import load_config
 from storage.query import query
@@ -20,6 +20,19 @@ def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("own")
     complete(folder / "run", load_config("tiny", [*SMALL, *write(folder, questions()), "augment.max_noise_sigma=60"]))
     return folder / "run"
+
+
+@pytest.mark.slow
+def test_the_real_engine_and_the_trainer_see_the_same_clips(tmp_path):
+    """The embedded policy in vLLM, one round: of what both are shown, both say the same."""
+    settings = [*SMALL, *write(tmp_path, questions()), "augment.max_noise_sigma=60", "engine.type=vllm", "rounds=1"]
+    complete_in_child(tmp_path / "run", load_config("tiny", settings))
+    rows = ask(tmp_path / "run", "select pass, count(*) as n, count(distinct sample_id) as s from rollouts group by 1")
+    assert {(row["pass"], row["n"], row["s"]) for row in rows if row["pass"] == "original"} == {("original", 40, 10)}
+    steps = ask(tmp_path / "run", "from train_steps")
+    assert max(step["engine_mismatch_max"] for step in steps) < 1e-3
+    assert all(step["grad_norm"] > 0 for step in steps)
+    assert len(ask(tmp_path / "run", "select distinct sample_id from evaluations")) == 3
 
 
 def test_all_stages_are_done_on_the_real_clips(finished):

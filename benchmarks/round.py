@@ -2,10 +2,10 @@
 
 python benchmarks/round.py [--rounds R] [--preset NAME] [--set K=V] [--json F] [--quick]
 
-A run of the preset (tiny) by the flow that `deepvideo run` calls, in a process of its own; medians over the warm
-rounds, all but the first. `generate` and `load weights` are the engine's own calls, taken out of the stages that make
-them; `between stages` is what the clock has beside the stages: Prefect, mostly. The goal of the project: what is
-neither generating nor training is at most 15 % of a warm round.
+A run of the preset (tiny) by the flow that `deepvideo run` calls; medians over the warm rounds, all but the first.
+`generate` and `load weights` are the engine's own calls, taken out of the stages that make them; `between stages` is
+what the clock has beside the stages: Prefect, mostly. The goal of the project: what is neither generating nor training
+is at most 15 % of a warm round.
 """
 
 from __future__ import annotations
@@ -18,14 +18,12 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
-from small_run import fork_server
 
 from storage.query import query
 from storage.run import Run
@@ -105,8 +103,8 @@ def main() -> None:
     small = ["data.num_train=24", "data.num_validation=3", "select.samples_per_round=12"] if arguments.quick else []
     rounds = 3 if arguments.quick else arguments.rounds
     overrides = [f"rounds={rounds}", "evaluate.every=1000", *small, *arguments.set]
-    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(1, mp_context=fork_server) as pool:
-        began, calls = pool.submit(run, f"{folder}/run", arguments.preset, overrides).result()
+    with tempfile.TemporaryDirectory() as folder:
+        began, calls = run(f"{folder}/run", arguments.preset, overrides)
         by_round = parts(began, calls, query(Run.open(f"{folder}/run"), STAGES).to_pylist())
     rows = table(by_round)
     print(f"start-up {by_round[0]['start-up']:.1f} s; a warm round, median of {rounds - 1}:")

@@ -18,8 +18,8 @@ from flows.terminal import log_of, quiet, stderr_to, terminal
 
 def demo(
     run_dir: RunDir = "runs/demo",
-    rounds: Annotated[int, typer.Option(help="Rounds to complete.")] = 3,
-    samples: Annotated[int, typer.Option(help="Samples a round.")] = 32,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds to complete.")] = 3,
+    samples: Annotated[int, typer.Option(min=1, help="Samples a round.")] = 32,
     overrides: Sets = None,
     accept_changes: Accept = False,
     dry_run: DryRun = False,

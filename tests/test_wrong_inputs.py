@@ -190,7 +190,7 @@ SETTINGS = [
     Wrong("fewest pixels above the most", f"{NEW} --set video.min_pixels=50000", r"--set video.min_pixels=50000: video.min_pixels is 50000, max_pixels 12544: .*"),
     Wrong("odd groups to be mixed", f"{NEW} --set rollout.group_size=5 --set curate.noisy_rollout=true", r".*rollout.group_size is 5, curate.noisy_rollout true: its groups are half clean, half noisy; give an even size"),
     Wrong("least level above the highest", f"{NEW} --set difficulty.min_level=0.5 --set difficulty.max_level=0.4", r".*difficulty.min_level is 0.5, max_level 0.4: no level is between them; to augment nothing, .*"),
-    Wrong("no round in a demo", "demo --rounds 0 --run-dir {new}", rf"Invalid value for '--rounds': I{LESS} 1 {HELP}"),
+    Wrong("no round in a demo", "demo --rounds 0 --run-dir {new}", rf"Invalid value for '--rounds': I{LESS} 1{HELP}"),
 ]  # fmt: skip
 
 DATA = [

@@ -77,10 +77,13 @@ class PolicySize:
         return 3 * self.lora.rank * sum(shape) if adapted and ".layers." in name and len(shape) == 2 else 0
 
 
-def prompt_tokens(config: RunConfig) -> int:
-    """An estimate of a prompt's length: a video at its largest size, and a text of usual length."""
-    frames = -(-config.video.num_frames // FRAMES_A_TOKEN)
-    return frames * config.video.max_pixels // PIXELS_A_TOKEN + TEXT_TOKENS
+def prompt_tokens(config: RunConfig, video_share: float, image_share: float) -> int:
+    """An estimate of the mean prompt's length: video and image at their largest size, and a text of usual length.
+
+    video_share, image_share: of the samples that show one, 0 to 1 each; a sample may show both.
+    """
+    steps = video_share * -(-config.video.num_frames // FRAMES_A_TOKEN) + image_share
+    return round(steps * config.video.max_pixels / PIXELS_A_TOKEN) + TEXT_TOKENS
 
 
 def stage_amounts(config: RunConfig, size: PolicySize, stage: str, round_index: int, num_validation: int) -> Amounts:

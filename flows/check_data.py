@@ -6,6 +6,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 
 from flows.data import Data
@@ -37,6 +38,12 @@ class Checked:
         """Samples by split, problem type and duration."""
         return Counter((s.split, s.problem_type, self._bucket(s)) for s in self.data.samples)
 
+    def num_files(self) -> dict[Modality, int]:
+        """How many videos and images the samples show, whether they open or not."""
+        samples = self.data.samples
+        videos, images = ({s.video_path for s in samples}, {s.image_path for s in samples})
+        return {"video": len(videos - {None}), "image": len(images - {None})}
+
     def _bucket(self, sample: Sample) -> str:
         if sample.video_path is None:
             return NO_VIDEO
@@ -46,12 +53,15 @@ class Checked:
         return next(name for name, longest in DURATIONS.items() if seconds <= longest)
 
 
-def check_files(data: Data, progress: Progress) -> Checked:
-    """Opens every video and image of `data` once, in parallel, and compares the samples' spans with the lengths."""
+def check_files(data: Data, progress: Progress, *, timeout_seconds: float) -> Checked:
+    """Opens every video and image of `data` once, in parallel, and compares the samples' spans with the lengths.
+
+    timeout_seconds: a video that is not read within it is broken, as it would be for a run.
+    """
     named = (zip(sample.media.paths, sample.media.modalities, strict=True) for sample in data.samples)
     files = list(dict.fromkeys(itertools.chain.from_iterable(named)))
     seconds, broken = dict[str, float](), list[str]()
-    with in_threads(_open, files) as opened:
+    with in_threads(partial(_open, timeout_seconds=timeout_seconds), files) as opened:
         for done, ((path, _), found) in enumerate(zip(files, opened, strict=True), 1):
             if isinstance(found, float):
                 seconds[path] = found
@@ -63,12 +73,12 @@ def check_files(data: Data, progress: Progress) -> Checked:
     return Checked(data, seconds, broken, list(_misplaced(data.samples, seconds)), oddities)
 
 
-def _open(file: tuple[str, Modality]) -> float | VideoError | ImageError:
+def _open(file: tuple[str, Modality], timeout_seconds: float) -> float | VideoError | ImageError:
     """The length of a video in seconds, 0 of an image, or why the file cannot be read."""
     path, modality = file
     try:
         if modality == "video":
-            return float(read_video(path, num_frames=ENDS).metadata()["duration"])
+            return float(read_video(path, ENDS, timeout_seconds=timeout_seconds).metadata()["duration"])
         read_image(path)
         return 0.0
     except (VideoError, ImageError) as error:

@@ -180,16 +180,23 @@ def stored_config(run: Run, overrides: list[str] | None = None) -> RunConfig:
 
 
 def resolve_config(values: dict[str, Any], overrides: list[str] | None, source: str) -> RunConfig:
-    """The settings in `values` with `overrides`; UserError, in one line that names `source`, where they are wrong."""
-    for override in overrides or []:
-        _override(values, override)
+    """The settings in `values` with `overrides`; UserError, in one line, where they are wrong.
+
+    It names whose mistake it is: the override that set what is wrong, else `source`.
+    """
+    given = {_override(values, override): override for override in overrides or []}
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
-        raise UserError(f"{source}: " + "; ".join(_explain(problem) for problem in error.errors())) from error
+        said: dict[str, list[str]] = {}
+        for problem in error.errors():
+            explained = _explain(problem)
+            said.setdefault(_blamed(problem, explained, given) or source, []).append(explained)
+        raise UserError("; ".join(f"{who}: {'; '.join(what)}" for who, what in said.items())) from error
 
 
-def _override(values: dict[str, Any], override: str) -> None:
+def _override(values: dict[str, Any], override: str) -> str:
+    """Puts an override into `values`; returns the name of the setting."""
     name, equals, text = override.partition("=")
     if not (equals and name.strip()) or len(override.splitlines()) > 1:
         raise UserError(f"--set {override!r}: must be name=value on one line, e.g. --set rollout.group_size=8")
@@ -205,6 +212,23 @@ def _override(values: dict[str, Any], override: str) -> None:
         if not isinstance(values, dict):
             raise UserError(f"--set {override}: {folder} is a value, not a section")
     values[last] = value
+    return ".".join([*folders, last])
+
+
+def _blamed(problem: Any, explained: str, given: dict[str, str]) -> str:
+    """The overrides, by name of the setting, that a problem is about; none if the settings before them are."""
+    place = f"{_name(problem)}."
+    if problem["type"] == "value_error":  # of several settings: it names them, beside others without their section
+        words = set(re.findall(r"[\w.]*\w", explained))
+        found = [name for name in given if name in words or (name.startswith(place) and name[len(place) :] in words)]
+    else:
+        found = [name for name in given if place.startswith(f"{name}.") or name.startswith(place)]
+    return " ".join(f"--set {given[name]}" for name in found)
+
+
+def _name(problem: Any) -> str:
+    # A discriminated union puts its tag into the location: train.loss.reg_grpo.std_floor is train.loss.std_floor.
+    return ".".join(str(part) for part in problem["loc"] if part not in LOSSES)
 
 
 def _nearest(name: str, known: list[str]) -> str:
@@ -213,8 +237,7 @@ def _nearest(name: str, known: list[str]) -> str:
 
 
 def _explain(problem: Any) -> str:
-    # A discriminated union puts its tag into the location: train.loss.reg_grpo.std_floor is train.loss.std_floor.
-    name = ".".join(str(part) for part in problem["loc"] if part not in LOSSES)
+    name = _name(problem)
     if problem["type"] == "extra_forbidden":
         return f"unknown setting {name}; {_instead(list(problem['loc']))}"
     if problem["type"].startswith("union_tag"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import fmean
 
 from flows.amounts import Amounts, PolicySize, stage_amounts
 from flows.config import RunConfig
@@ -18,7 +19,10 @@ from storage.staleness import State
 
 @dataclass(frozen=True)
 class Plan:
-    """States by (stage, round) under the settings; `made_stale` are completed stages that the settings give up."""
+    """States by (stage, round) under the settings; `made_stale` are completed stages that the settings give up.
+
+    video_share, image_share: of all samples that show one, 0 to 1.
+    """
 
     config: RunConfig
     is_new: bool
@@ -26,6 +30,8 @@ class Plan:
     made_stale: list[str]
     size: PolicySize
     num_validation: int
+    video_share: float
+    image_share: float
 
     def amounts(self, round_index: int) -> Amounts:
         """What is left to do of a round, at most."""
@@ -59,5 +65,9 @@ def make_plan(url: str, config: RunConfig) -> Plan:
         same_run(url, found.identity, Identity(digest, sha256_directory(checkpoint), config.seed))
         run, made_stale = found.under(settings), found.made_stale_by(settings)
     states = {(stage, r): state_of(run, config, address(r, stage))[0] for stage, r in schedule(config)}
-    num_validation = len(data.split("validation")) if data else config.data.num_validation
-    return Plan(config, is_new, states, made_stale, PolicySize(checkpoint, config.train.lora), num_validation)
+    size = PolicySize(checkpoint, config.train.lora)
+    if data is None:  # every sample that is made shows a video
+        return Plan(config, is_new, states, made_stale, size, config.data.num_validation, 1.0, 0.0)
+    shown = [sample.media.modalities for sample in data.samples]
+    videos, images = (fmean(modality in each for each in shown) for modality in ("video", "image"))
+    return Plan(config, is_new, states, made_stale, size, len(data.split("validation")), videos, images)

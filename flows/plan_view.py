@@ -42,7 +42,7 @@ def print_plan(plan: Plan, url: str, console: Console) -> None:
         return
     total = sum((amounts for _, amounts in left), Amounts())
     console.print(_amounts(left, total))
-    each = prompt_tokens(plan.config)
+    each = prompt_tokens(plan.config, plan.video_share, plan.image_share)
     for line in (
         "Upper bounds; tokens: responses x max_new_tokens. 1-2, or 1 (x66) for 66 rounds like round 1: each one's.",
         f"prompts: {total.prompts}, about {each} tokens each (estimate), {number(total.prompts * each)} in all",

@@ -7,6 +7,7 @@ import importlib.metadata
 import importlib.resources
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ class Session:
 
     def __init__(self, url: str, config: RunConfig, console: Console, *, accept_changes: bool = False) -> None:
         check_settings(url, config)
-        self.config, self.console = config, console
+        self.url, self.config, self.console = url, config, console
         self.checkpoint = find_policy(config)
         files = Files(url)
         data = load_data(files, config)
@@ -162,14 +163,27 @@ class Session:
         return self.run.files.local(folder)
 
 
+_OPEN: ContextVar[Session | None] = ContextVar("the open session", default=None)
+
+
 @contextmanager
 def open_session(url: str, config: RunConfig, console: Console, *, accept_changes: bool = False) -> Iterator[Session]:
-    """A session that holds the run's lock and lets go of the engine at its end."""
+    """A session that holds the run's lock and lets go of the engine at its end.
+
+    Inside another one of the same run and settings it is that one: a command has opened it to say what is wrong before
+    Prefect starts, and its flow goes on with it, so that annotations are read once and the lock is never free between.
+    """
+    outer = _OPEN.get()
+    if outer is not None and (outer.url, outer.config) == (url, config):
+        yield outer
+        return
     with run_lock(Files(url)):
         session = Session(url, config, console, accept_changes=accept_changes)
+        token = _OPEN.set(session)
         try:
             yield session
         finally:
+            _OPEN.reset(token)
             session.release_engine()
 
 

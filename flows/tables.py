@@ -54,18 +54,21 @@ def seconds_table(run: Run) -> Table:
 
 
 def validation_lines(run: Run) -> list[str]:
-    """Validation accuracy of each evaluated policy, with Wilson's 95 % interval; then by level, if there are levels."""
+    """Validation accuracy of each evaluated policy, with Wilson's 95 % interval; then by level, if there are levels.
+
+    How much is right is whole, but for free text, whose accuracy is an F1: to two decimals.
+    """
     sql = """
-        select policy_version, sum(reward_accuracy)::bigint as correct, count(*) as samples
+        select policy_version, sum(reward_accuracy) as correct, count(*) as samples
         from evaluations where temperature = 0 group by 1 order by 1
     """
     levels, lines = _level_lines(run), []
     for row in query(run, sql).to_pylist():
         low, high = wilson_interval(row["correct"], row["samples"])
-        share = row["correct"] / row["samples"]
+        share, correct = row["correct"] / row["samples"], f"{row['correct']:.2f}".removesuffix(".00")
         lines.append(
             f"policy {row['policy_version']}: validation accuracy {share:.3f}, 95 % interval {low:.3f} to {high:.3f} "
-            f"({row['correct']} of {row['samples']})"
+            f"({correct} of {row['samples']})"
         )
         lines += levels.get(row["policy_version"], [])
     return lines

@@ -13,7 +13,7 @@ from stages.rollout import Asked, Prepared, Scene, answer, as_in_the_data, prepa
 from storage.digest import derive_seed
 from storage.records import Evaluation, Sample
 
-STAGE_VERSION = 4
+STAGE_VERSION = 5
 
 
 def to_evaluate(samples: Sequence[Sample], scene: Scene) -> Prepared:

@@ -4,6 +4,7 @@ import os
 import shutil
 from collections import Counter
 
+import numpy as np
 import pytest
 from conftest import call
 from own_clips import clips, questions, write
@@ -14,6 +15,7 @@ from flows.config import load_config
 from flows.data import Data
 from flows.session import open_session
 from storage.encode import write_video
+from storage.image import png_bytes
 from storage.records import Sample
 
 
@@ -61,7 +63,7 @@ def test_everything_that_is_wrong_is_listed(capfd, tmp_path):
     code, out, err = check(capfd, tmp_path, rows, "--run-dir", tmp_path / "run", settings=[f"video_root='{videos}'"])
     assert code == 2
     assert err == (
-        "deepvideo: 5 wrong: 2 rows, 2 videos, 1 spans; mend what is listed above, "
+        "deepvideo: 5 wrong: 2 rows, 2 files, 1 spans; mend what is listed above, "
         "or go on without the rows: data.on_bad_row = report\n"
     )
     wrong = [line.removeprefix("wrong: ") for line in out.splitlines() if line.startswith("wrong: ")]
@@ -84,12 +86,33 @@ def test_rows_that_are_to_be_reported_are_listed_and_not_counted(capfd, tmp_path
     assert out.endswith("nothing else is wrong\n")
 
 
+def test_images_are_no_videos(capfd, tmp_path):
+    videos, picture = tmp_path / "videos", {"image": "grey.png"}
+    shutil.copytree(clips(), videos)
+    (videos / "grey.png").write_bytes(png_bytes(np.full((32, 32, 3), 128, np.uint8)))
+    alone = {"sample_id": "alone", "question": "Grey?", "answer": "yes", "problem_type": "yes_no", **picture}
+    rows = [*questions()[:9], questions()[9] | picture, *questions()[10:], alone]
+    code, out, err = check(capfd, tmp_path, rows, settings=[f"video_root='{videos}'"])
+    assert (code, err) == (0, "")
+    assert "jsonl: 14 samples of 3 videos and 1 images, 0.01 hours" in out
+    (row,) = [line.split() for line in out.splitlines() if "yes_no" in line]
+    assert row == ["train", "yes_no", "0", "1", "1"]  # without a video
+
+
+def test_a_video_has_the_time_to_be_read_that_a_run_gives_it(capfd, tmp_path):
+    code, out, err = check(capfd, tmp_path, questions(), "--set", "video.timeout_seconds=1e-9")
+    assert (code, err.split(";")[0]) == (2, "deepvideo: 3 wrong: 0 rows, 3 files, 0 spans")
+    wrong = [line for line in out.splitlines() if line.startswith("wrong: ")]
+    assert len(wrong) == 3
+    assert all("not read within 1e-09 seconds; raise video.timeout_seconds" in line for line in wrong)
+
+
 @pytest.mark.parametrize(("frames", "bucket"), [(30, "to 15 s"), (31, "to 1 min")])
 def test_a_duration_on_the_boundary_is_in_the_lower_bucket(tmp_path, frames, bucket):
-    import numpy as np
-
     write_video(tmp_path / "x.mp4", np.zeros((frames, 16, 16, 3), np.uint8), 2.0, "h264")
     sample = Sample("s", str(tmp_path / "x.mp4"), "?", "1", "number")
-    found = check_files(Data([sample, sample], [], Counter(), tmp_path), lambda what, done, total: None)
+    found = check_files(
+        Data([sample, sample], [], Counter(), tmp_path), lambda what, done, total: None, timeout_seconds=60.0
+    )
     assert found.counts() == {("train", "number", bucket): 2}
     assert list(DURATIONS)[:2] == ["to 15 s", "to 1 min"]

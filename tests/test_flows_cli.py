@@ -32,11 +32,25 @@ def call(capfdbinary, *arguments):
     return code, out, err.decode()
 
 
+COUNTED = """
+from flows import session
+from flows.cli import main
+
+def counted(*given, load=session.load_data):
+    print("read", file=open("reads.txt", "a"))
+    return load(*given)
+
+session.load_data = counted
+main()
+"""
+"""The command, which notes in the folder where it works each time that it reads the data."""
+
+
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory):
     """A finished run, made by the command itself, with Prefect."""
     folder = tmp_path_factory.mktemp("cli") / "run"
-    command = [sys.executable, "-m", "flows.cli", "run", "tiny", "--run-dir", str(folder), *SETS]
+    command = [sys.executable, "-c", COUNTED, "run", "tiny", "--run-dir", str(folder), *SETS]
     environment = {**os.environ, "PREFECT_HOME": str(folder.parent / "prefect")}
     result = subprocess.run(command, capture_output=True, text=True, cwd=folder.parent, env=environment)
     assert result.returncode == 0, result.stderr
@@ -51,6 +65,10 @@ def test_a_run_prints_rounds_validation_and_what_to_try_next(run_dir):
     assert len(re.findall(r"policy \d: validation accuracy 0\.\d+, 95 % interval", printed)) == 2
     assert printed.count("\n  deepvideo ") == 3
     assert f"run directory: {run_dir}" in printed
+
+
+def test_a_run_reads_its_data_once_before_prefect_starts_and_in_the_flow(run_dir):
+    assert (run_dir.parent / "reads.txt").read_text() == "read\n"
 
 
 def test_each_round_leaves_an_artifact_with_its_numbers_and_a_picture(run_dir):

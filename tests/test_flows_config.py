@@ -93,5 +93,41 @@ def test_a_malformed_override_is_the_users_error(tmp_path, override):
         load_config(write(tmp_path, "rounds = 2"), [override])
 
 
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["rollout.group_size=1"], "--set rollout.group_size=1: rollout.group_size is 1: input should be"),
+        (["seed=1", "rollout.group_sise=8"], "--set rollout.group_sise=8: unknown setting rollout.group_sise; did you"),
+        (["rollout=8"], "--set rollout=8: rollout is 8, but it is a section"),
+        (["train.loss.type=ppo"], "--set train.loss.type=ppo: train.loss needs a type"),
+        (["train.loss.beta=2"], "--set train.loss.beta=2: train.loss needs a type"),
+        (["rounds=2", "rounds = 0"], "--set rounds = 0: rounds is 0: input"),  # the last one counts
+        # About several settings: those of them that were set, a value of a section under its bare name.
+        (["rollout.policy=reference"], "--set rollout.policy=reference: rollout.policy is reference, train.loss.type"),
+        (["seed=1", "train.kl_weight=0"], "--set train.kl_weight=0: train.kl_target is 0.1, kl_weight 0"),
+        (
+            ["rollout.max_new_tokens=600", "engine.max_model_len=600"],
+            "--set rollout.max_new_tokens=600 --set engine.max_model_len=600: rollout.max_new_tokens is 600",
+        ),
+    ],
+)
+def test_a_wrong_override_is_blamed_and_not_the_file(tmp_path, overrides, said):
+    with pytest.raises(UserError) as caught:
+        load_config(write(tmp_path, "[train]\nkl_target = 0.1"), overrides)
+    assert str(caught.value).startswith(said)
+    assert "run.toml" not in str(caught.value)
+
+
+def test_mistakes_of_the_file_and_of_an_override_are_told_apart(tmp_path):
+    path = write(tmp_path, "seed = -1\nrounds = 0")
+    with pytest.raises(UserError) as caught:
+        load_config(path, ["rollout.group_size=1", "evaluate.num_samples=0"])
+    assert str(caught.value) == (
+        f"{path}: seed is -1: input should be greater than or equal to 0; "
+        "rounds is 0: input should be greater than or equal to 1; "
+        "--set rollout.group_size=1: rollout.group_size is 1: input should be greater than or equal to 2"
+    )
+
+
 def test_setting_names_are_dotted_and_complete():
     assert {"rollout.group_size", "seed", "train.kl_weight", "augment.max_noise_sigma"} <= set(setting_names())

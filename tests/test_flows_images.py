@@ -9,7 +9,9 @@ import pytest
 from small_run import SMALL, complete
 from test_flows_trace import printed
 
+from flows.amounts import TEXT_TOKENS, prompt_tokens
 from flows.config import load_config
+from flows.plan import make_plan
 from flows.report.film import strips
 from storage.datasets import shapes
 from storage.files import Files
@@ -58,11 +60,17 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def finished(data, tmp_path_factory):
-    """The folder of a finished run of one round."""
-    folder = tmp_path_factory.mktemp("images") / "run"
+def settings(data):
+    """The overrides of a run of one round on the data."""
     paths = [f"data.paths.annotations='{data / 'own.jsonl'}'", f"data.paths.video_root='{data}'"]
-    complete(folder, load_config("tiny", [*SETTINGS, "data.name=jsonl", *paths]))
+    return [*SETTINGS, "data.name=jsonl", *paths]
+
+
+@pytest.fixture(scope="module")
+def finished(settings, tmp_path_factory):
+    """The folder of a finished run."""
+    folder = tmp_path_factory.mktemp("images") / "run"
+    complete(folder, load_config("tiny", settings))
     return folder
 
 
@@ -88,6 +96,16 @@ def test_every_stage_keeps_what_was_shown(finished):
     assert {(row["video_path"] is None, row["image_path"] is None) for row in trained} == {
         (False, True), (False, False), (True, False)
     }  # fmt: skip
+
+
+def test_the_plan_counts_images_beside_videos(finished, data, settings):
+    """An estimate from above, by no more than the text that it takes for usual."""
+    plan = make_plan(str(finished), load_config("tiny", settings))
+    assert (plan.video_share, plan.image_share) == (10 / 14, 9 / 14)
+    found = rows(finished, "select avg(n) as n from (select any_value(len(prompt_token_ids)) as n from rollouts "
+                 "where pass = 'original' group by sample_id)")  # fmt: skip
+    planned = prompt_tokens(plan.config, plan.video_share, plan.image_share)
+    assert found[0]["n"] < planned < found[0]["n"] + TEXT_TOKENS
 
 
 def test_noise_falls_on_video_and_image(finished):

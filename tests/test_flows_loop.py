@@ -1,6 +1,7 @@
 """The whole loop on the deterministic engine, without Prefect: done once, continued, killed, broken, told to change."""
 
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from flows.config import ModelConfig, load_config
 from flows.session import open_session
 from flows.stage_specs import SPECS
 from flows.stages import run_stage
-from storage.errors import UserError
+from storage.errors import RunBusy, UserError
 from storage.query import query
 from storage.run import Run
 
@@ -163,3 +164,29 @@ def test_the_same_run_on_an_object_store_has_the_same_tables(finished, small_con
     assert {name: len(rows) for name, rows in stored.items()} == {name: len(rows) for name, rows in local.items()}
     for name in ("selected", "difficulty", "hint_traces"):  # the others hold paths, or numbers of another process
         assert stored[name] == local[name]
+
+
+def test_a_session_inside_another_one_of_the_same_settings_is_that_one(tmp_path, small_config, console):
+    folder, other = str(tmp_path / "run"), small_config.model_copy(update={"rounds": 3})
+    with open_session(folder, small_config, console) as outer:
+        with open_session(folder, small_config.model_copy(), console) as inner:
+            assert inner is outer
+        with pytest.raises(RunBusy), open_session(folder, other, console):
+            pass
+        refused: list[RunBusy] = []
+
+        def elsewhere():
+            try:
+                with open_session(folder, small_config, console):
+                    pass
+            except RunBusy as error:
+                refused.append(error)
+
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join()
+        assert len(refused) == 1  # another thread is another writer
+        with open_session(folder, small_config, console) as inner:
+            assert inner is outer
+    with open_session(folder, other, console) as later:
+        assert later is not outer

@@ -6,10 +6,11 @@ import pytest
 from conftest import call
 from small_run import SMALL
 
-from flows.amounts import Amounts, stage_amounts
+from flows.amounts import Amounts, prompt_tokens, stage_amounts
 from flows.plan import make_plan
 from flows.plan_view import folded, number
 from flows.stage_specs import SPECS
+from stages.config import VideoConfig
 from storage.errors import UserError
 from storage.query import query
 from storage.run import Run
@@ -178,6 +179,20 @@ def test_what_the_run_would_refuse_the_plan_refuses(capfd, two_rounds, change, s
     assert said in err
     assert err.count("\n") == 1
     assert everything(two_rounds) == before
+
+
+@pytest.mark.parametrize(
+    ("video_share", "image_share", "tokens"),
+    [
+        (1.0, 0.0, 8 * 81 + 100),  # two of 16 frames a step, 252 / 28 patches a side
+        (1.0, 1.0, 9 * 81 + 100),
+        (0.0, 1.0, 81 + 100),
+        (0.5, 0.75, 385 + 100),  # 4.75 steps, rounded
+    ],
+)
+def test_a_prompts_length_counts_video_and_image(small_config, video_share, image_share, tokens):
+    video = VideoConfig(num_frames=16, max_pixels=252 * 252)
+    assert prompt_tokens(small_config.model_copy(update={"video": video}), video_share, image_share) == tokens
 
 
 def test_rounds_alike_are_one_row():

@@ -101,6 +101,30 @@ def test_vsi_benchs_tasks_count_alike_and_the_directions_as_one():
     assert list(found["official"])[:3] == ["Avg.", "Obj. Size", "Rel. Dir."]
 
 
+def test_tempcompass_has_each_task_by_aspect():
+    tasks = ("caption_matching", "multi-choice", "yes_no")
+    samples = [choice(f"{task}{i}", domain=task, category="order") for task in tasks for i in range(2)]
+    samples.append(choice("speed", domain="multi-choice", category="speed"))
+    rows = [row for i in (0, 2, 3) for row in respond("tempcompass", samples[i], said("A"))]
+    assert values(measure(benchmark_of("tempcompass"), samples, rows, seed=0))["official"] == {
+        "choice SP": 0, "choice EV": 100, "choice": pytest.approx(200 / 3), "yes/no EV": 0, "yes/no": 0,
+        "matching EV": 50, "matching": 50, "all": pytest.approx(300 / 7),
+    }  # fmt: skip
+
+
+def test_mmvus_disciplines_count_every_sample_alike():
+    subjects = ("Biology", "Biology", "Modern Physics", "Law")
+    samples = [choice(f"s{i}", domain=subject) for i, subject in enumerate(subjects)]
+    rows = respond("mmvu", samples[0], said("A"))
+    found = measure(benchmark_of("mmvu"), samples, rows, seed=0)
+    assert values(found)["strict"] == {
+        "all": 25, "Science": pytest.approx(100 / 3), "Humanities & Social Sci.": 0,
+        "Biology": 50, "Law": 0, "Modern Physics": 0,
+    }  # fmt: skip
+    (science,) = [cell for cell in found if (cell.column, cell.form) == ("Science", "strict")]
+    assert (science.low, science.high) == pytest.approx((0.0615, 0.7923), abs=1e-4)  # Wilson's of one in three
+
+
 def test_sampled_responses_have_pass_at_k_and_a_vote():
     samples = [choice("a"), choice("b")]
     rows = respond("shapes", samples[0], said("B"))

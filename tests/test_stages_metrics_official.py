@@ -5,7 +5,9 @@ import string
 
 import pytest
 
+from stages.metrics.benchmarks import BENCHMARKS
 from stages.metrics.official import answer_text, first_character, first_word, lone_letter, own_rule
+from stages.rewards import grade
 from storage.records import Sample
 
 CHOICE = Sample("s", "v", "Which?", "B", "multiple_choice", ("a cup", "a ball", "a book", "a shoe"))
@@ -68,6 +70,37 @@ def test_the_first_letter_that_stands_alone(response, answer, score):
 )
 def test_vsi_bench_takes_the_first_word(response, sample, answer, score):
     assert first_word(response, sample) == (answer, pytest.approx(score))
+
+
+@pytest.mark.parametrize(
+    ("answer", "longvideobench", "video_mme", "mvbench", "strict"),
+    [
+        ("B", "B", "B", "b", True),
+        ("b", None, None, "b", True),
+        ("(B) a ball", "B", "B", "b", True),
+        ("B.", "B", "B", "b", True),
+        ("(B", "B", "B", "b", False),
+        ("(b).", None, None, "b", True),
+        ("B:", "B", "B", "b:", True),
+        ("a ball", None, None, "a", True),  # MVBench's takes the article for an option
+        ("Because it rolls", "B", "B", "because", False),
+        ("An orange ball: B", "A", "A", "an", False),
+        ("The answer is B", "B", "B", "the", False),
+        ("Best option: C", "C", "B", "best", False),  # only LongVideoBench's forgets the B of "Best"
+        ("E or B", "E", "B", "e", False),  # E is no option, and yet one of LongVideoBench's letters
+        ("Answer:(B) and more", "A", "A", "answer:(b", False),
+        ("b\nbecause it rolls", None, None, "b", False),
+        ("(", None, None, None, False),  # right in MVBench's script, where it is a part of `(b)`
+    ],
+)
+def test_one_letter_read_in_four_ways(answer, longvideobench, video_mme, mvbench, strict):
+    response, found = f"<think>A?</think><answer>{answer}</answer>", {}
+    for name in ("longvideobench", "video_mme", "mvbench"):
+        found[name], score = BENCHMARKS[name].official(response, CHOICE)
+        right = found[name] in ("b", "answer:(b") if name == "mvbench" else found[name] == "B"
+        assert score == right, name
+    assert found == {"longvideobench": longvideobench, "video_mme": video_mme, "mvbench": mvbench}
+    assert grade(response, CHOICE).accuracy == strict
 
 
 def test_without_a_scorer_of_its_own_data_has_our_rule_on_the_first_block():

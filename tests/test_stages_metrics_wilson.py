@@ -11,6 +11,7 @@ from stages.metrics.wilson import wilson_interval
         (0, 0, 0.0, 1.0),  # nothing known
         (0, 10, 0.0, 0.2775),  # z^2 / (n + z^2)
         (5, 10, 0.2366, 0.7634),
+        (2.5, 5, 0.1705, 0.8295),  # (n + z^2 +- z sqrt(n + z^2)) / (2 n + 2 z^2), scores whose mean is a half
         (10, 10, 0.7225, 1.0),
     ],
 )

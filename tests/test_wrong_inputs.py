@@ -161,7 +161,7 @@ SETTINGS = [
     Wrong("unknown setting in the wrong section", FROM_FILE, r".*unknown setting temperature; did you mean rollout.temperature\?", make=toml("temperature = 1.0")),
     Wrong("unknown section", FROM_FILE, r".*unknown setting sampler; there are seed, rounds, .*evaluate", make=toml("[sampler]\nsize = 1")),
     Wrong("group of one", FROM_FILE, rf".*rollout.group_size is 1: i{LESS} 2", make=toml("[rollout]\ngroup_size = 1")),
-    Wrong("temperature too high", f"{NEW} --set rollout.temperature=9", r".*rollout.temperature is 9: input should be less than or equal to 2"),
+    Wrong("temperature too high", f"{NEW} --set rollout.temperature=9", r"--set rollout.temperature=9: rollout.temperature is 9: input should be less than or equal to 2"),
     Wrong("infinite learning rate", f"{NEW} --set train.learning_rate=inf", r".*train.learning_rate is inf: input should be a finite number"),
     Wrong("seed too large", f"{NEW} --set seed=4294967296", r".*seed is 4294967296: input should be less than 4294967296"),
     Wrong("wrong type", FROM_FILE, r".*train.learning_rate is 'fast': input should be a valid number.*", make=toml("[train]\nlearning_rate = 'fast'")),
@@ -187,10 +187,10 @@ SETTINGS = [
     Wrong("rounds larger than the data", f"{NEW} --set select.samples_per_round=9", r".*select.samples_per_round is 9, data.num_train 8: .* ask for fewer, or for more data"),
     Wrong("responses longer than the engine takes", f"{NEW} --set rollout.max_new_tokens=512", r".*rollout.max_new_tokens is 512, engine.max_model_len 512: .* lower the one or raise the other"),
     Wrong("evaluation longer than the engine takes", f"{NEW} --set evaluate.max_new_tokens=600", r".*evaluate.max_new_tokens is 600, engine.max_model_len 512: .*raise the other"),
-    Wrong("fewest pixels above the most", f"{NEW} --set video.min_pixels=50000", r".*video.min_pixels is 50000, max_pixels 12544: .*"),
+    Wrong("fewest pixels above the most", f"{NEW} --set video.min_pixels=50000", r"--set video.min_pixels=50000: video.min_pixels is 50000, max_pixels 12544: .*"),
     Wrong("odd groups to be mixed", f"{NEW} --set rollout.group_size=5 --set curate.noisy_rollout=true", r".*rollout.group_size is 5, curate.noisy_rollout true: its groups are half clean, half noisy; give an even size"),
     Wrong("least level above the highest", f"{NEW} --set difficulty.min_level=0.5 --set difficulty.max_level=0.4", r".*difficulty.min_level is 0.5, max_level 0.4: no level is between them; to augment nothing, .*"),
-    Wrong("no round in a demo", "demo --rounds 0 --run-dir {new}", rf".*rounds is 0: i{LESS} 1"),
+    Wrong("no round in a demo", "demo --rounds 0 --run-dir {new}", rf"Invalid value for '--rounds': I{LESS} 1{HELP}"),
 ]  # fmt: skip
 
 DATA = [
@@ -203,7 +203,7 @@ DATA = [
     Wrong("fewer samples than a round", f"{OWN} --set select.samples_per_round=11", r"select.samples_per_round is 11, but jsonl has 10 training samples: .* ask for fewer, or give more data", make=own(questions())),
     Wrong("nothing to evaluate on", OWN, r"jsonl has no validation sample, .*: give rows of that split, other files in data.validation, or a data.validation_share above 0", make=own(questions()[:10])),
     Wrong("data that another run holds", CHECK, rf".*holds another run \(its data differ\); {IDENTITY}", make=own(questions())),
-    Wrong("data with a broken video", CHECK, r"1 wrong: 0 rows, 1 videos, 0 spans; mend what is listed above", make=own([*questions(), questions()[0] | {"sample_id": "odd", "video": "odd.mp4"}])),
+    Wrong("data with a broken video", CHECK, r"1 wrong: 0 rows, 1 files, 0 spans; mend what is listed above", make=own([*questions(), questions()[0] | {"sample_id": "odd", "video": "odd.mp4"}])),
 ]  # fmt: skip
 
 COMMANDS = [

@@ -34,7 +34,7 @@ def check_data(
     files = Files(run_dir) if run_dir else None
     data = load_data(files, settings.model_copy(update={"data": reporting}))
     with StageProgress(console, "check-data") as progress:
-        found = check_files(data, progress)
+        found = check_files(data, progress, timeout_seconds=settings.video.timeout_seconds)
     _print(found, settings, console)
     _stop_if_wrong(found, settings)
     check_enough(data, settings)
@@ -57,9 +57,10 @@ def _print(found: Checked, settings: RunConfig, console: Console) -> None:
         row = [counts[split, kind, length] for length in lengths]
         table.add_row(split, kind, *map(str, (*row, sum(row))))
     console.print(table)
-    num_videos = len(found.seconds) + len(found.broken_files)
+    files = [f"{num} {modality}s" for modality, num in found.num_files().items() if num]
     hours = sum(found.seconds.values()) / 3600
-    typer.echo(f"{settings.data.name}: {len(found.data.samples)} samples of {num_videos} videos, {hours:.2f} hours")
+    samples = f"{len(found.data.samples)} samples of {' and '.join(files) or 'no files'}"
+    typer.echo(f"{settings.data.name}: {samples}, {hours:.2f} hours")
     for name, count in sorted(found.oddities.items()):
         typer.echo(f"odd, and kept: {count} {name}")
     for line in (*found.data.rejected, *found.broken_files, *found.misplaced_spans):
@@ -67,12 +68,12 @@ def _print(found: Checked, settings: RunConfig, console: Console) -> None:
 
 
 def _stop_if_wrong(found: Checked, settings: RunConfig) -> None:
-    """UserError for videos, spans and, unless they are to be reported, rows: a run would refuse or drop them."""
+    """UserError for files, spans and, unless they are to be reported, rows: a run would refuse or drop them."""
     rows = len(found.data.rejected) if settings.data.on_bad_row == "error" else 0
     wrong = rows + len(found.broken_files) + len(found.misplaced_spans)
     if wrong:
         raise UserError(
-            f"{wrong} wrong: {rows} rows, {len(found.broken_files)} videos, {len(found.misplaced_spans)} spans; "
+            f"{wrong} wrong: {rows} rows, {len(found.broken_files)} files, {len(found.misplaced_spans)} spans; "
             "mend what is listed above" + (", or go on without the rows: data.on_bad_row = report" if rows else "")
         )
 

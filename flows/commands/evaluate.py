@@ -75,10 +75,12 @@ def _results(
     settings, console = load_config(config, sets), terminal()
     from flows.session import open_session
 
-    with stderr_to(log_of(run_dir)):
-        with open_session(run_dir, settings, console, accept_changes=accept_changes) as session:
-            # Whatever is wrong has been said by now, before Prefect takes its seconds to start.
-            console.print(f"run {session.run.identity.run_id} in {run_dir}: starting Prefect", highlight=False)
+    with (
+        stderr_to(log_of(run_dir)),
+        open_session(run_dir, settings, console, accept_changes=accept_changes) as session,
+    ):
+        # Whatever is wrong has been said by now, before Prefect takes its seconds to start.
+        console.print(f"run {session.run.identity.run_id} in {run_dir}: starting Prefect", highlight=False)
         from flows.evaluate import evaluate
 
         return evaluate(run_dir, config, sets, round_index=0 if model else None, accept_changes=accept_changes)

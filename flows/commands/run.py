@@ -18,8 +18,8 @@ from flows.terminal import log_of, quiet, stderr_to, terminal
 
 def demo(
     run_dir: RunDir = "runs/demo",
-    rounds: Annotated[int, typer.Option(help="Rounds to complete.")] = 3,
-    samples: Annotated[int, typer.Option(help="Samples a round.")] = 32,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds to complete.")] = 3,
+    samples: Annotated[int, typer.Option(min=1, help="Samples a round.")] = 32,
     overrides: Sets = None,
     accept_changes: Accept = False,
     dry_run: DryRun = False,
@@ -71,10 +71,11 @@ def _run(config: str, overrides: list[str], run_dir: str, accept_changes: bool, 
         with open_session(run_dir, settings, console, accept_changes=accept_changes) as session:
             # Whatever is wrong has been said by now, before Prefect takes its seconds to start.
             console.print(f"run {session.run.identity.run_id} in {run_dir}: starting Prefect", highlight=False)
-        from flows.curriculum import curriculum
+            from flows.curriculum import curriculum
+
+            curriculum(run_dir, config, overrides, accept_changes)
         from flows.report import write_report
 
-        curriculum(run_dir, config, overrides, accept_changes)
     run = Run.open(run_dir)
     console.print(rounds_table(run))
     console.print(seconds_table(run))

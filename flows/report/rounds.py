@@ -101,7 +101,7 @@ select round_index, true as sampled, avg(accuracy) as accuracy,
     null as num_correct, null as num_samples
 from groups where pass = 'original' group by round_index
 union all
-select round_index, false, avg(reward_accuracy), null, null, sum(reward_accuracy)::bigint, count(*)
+select round_index, false, avg(reward_accuracy), null, null, sum(reward_accuracy), count(*)
 from evaluations where temperature = 0 group by round_index
 order by 1, 2""",
     _accuracy,

@@ -14,14 +14,14 @@ Field = Literal["task_level", "domain", "duration_group", "category", "problem_t
 
 @dataclass(frozen=True)
 class Part:
-    """Samples whose fields have these values, and the weight of their mean; all samples by default."""
+    """Samples whose fields have one of these values, and the weight of their mean; all samples by default."""
 
-    where: tuple[tuple[Field, str], ...] = ()
+    where: tuple[tuple[Field, tuple[str, ...]], ...] = ()
     weight: float = 1.0
 
     def holds(self, sample: Sample) -> bool:
         """Whether the sample is one of them."""
-        return all(getattr(sample, name) == value for name, value in self.where)
+        return all(getattr(sample, name) in values for name, values in self.where)
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def by(
     field: Field,
     samples: Iterable[Sample],
     titles: Mapping[str, str] | None = None,
-    within: tuple[tuple[Field, str], ...] = (),
+    within: tuple[tuple[Field, tuple[str, ...]], ...] = (),
 ) -> list[Column]:
     """Accuracy by a field's values: those of `titles` in its order and words, then any other, so that none is left out.
 
@@ -46,12 +46,12 @@ def by(
     titles = titles or {}
     found = values_of(field, (sample for sample in samples if Part(within).holds(sample)))
     ordered = [value for value in titles if value in found] + [value for value in found if value not in titles]
-    return [Column(titles.get(value, value), parts=(Part((*within, (field, value))),)) for value in ordered]
+    return [Column(titles.get(value, value), parts=(Part((*within, (field, (value,)))),)) for value in ordered]
 
 
 def macro(title: str, field: Field, samples: Iterable[Sample]) -> Column:
     """Accuracy averaged over a field's values, each of which counts alike."""
-    parts = (Part(((field, value),)) for value in values_of(field, samples))
+    parts = (Part(((field, (value,)),)) for value in values_of(field, samples))
     return Column(title, parts=tuple(parts) or (Part(),))
 
 

@@ -1,13 +1,16 @@
 """Answers as the benchmarks' own scorers read them: more forgiving than stages/rewards.py, the strict reading.
 
 Each scorer takes a response and its sample and returns the answer that it found, None if none, and its score, 0 to 1.
-Where a public scorer guesses at random, or leaves a response out, for want of an answer, the score here is 0.
+The public scorers take the whole response; here they get `answer_text`, since ours are asked to reason first.
+Where one of them guesses at random, leaves a response out, or asks a model, for want of an answer, the score here is 0.
+
+TempCompass and Video-MMMU have several rules: stages/metrics/tempcompass.py, stages/metrics/video_mmmu.py.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from stages.metrics.mean_relative_accuracy import mean_relative_accuracy
 from stages.number import read_number
@@ -43,13 +46,45 @@ def first_character(response: str, sample: Sample) -> tuple[str | None, float]:
 
 
 def lone_letter(response: str, sample: Sample) -> tuple[str | None, float]:
-    """The first capital that stands alone in `answer_text` and is an option's letter, as Video-MME's scorer and most
-    others read it; questions without options by `own_rule`."""
+    """The first capital that stands alone and is an option's letter; questions without options by `own_rule`.
+
+    No benchmark's own: for those whose scorer reads no text (NExT-GQA), or has a model read it (MMVU).
+    """
     if not sample.options:
         return own_rule(response, sample)
     last = option_letter(len(sample.options) - 1)
     found = re.search(rf"\b[A-{last}]\b", answer_text(response))
     return (found.group(), float(found.group() == sample.answer)) if found else (None, 0.0)
+
+
+def first_capital(letters: str, *, ignored: Sequence[str] = ()) -> Scorer:
+    """The scorer that takes the first of `letters`, a capital anywhere, so also within a word ("Because" is B).
+
+    ignored: phrases that are deleted before. Video-MME's scorer (BradyFU/Video-MME, evaluation/eval_your_results.py)
+    and LongVideoBench's (EvolvingLMMs-Lab/lmms-eval, lmms_eval/tasks/longvideobench/utils.py) delete more of them, such
+    as "The answer is", which hold none of the letters.
+    """
+
+    def scorer(response: str, sample: Sample) -> tuple[str | None, float]:
+        text = answer_text(response)
+        for phrase in ignored:
+            text = text.replace(phrase, "")
+        found = next((character for character in text if character in letters), None)
+        return found, float(found == sample.answer)
+
+    return scorer
+
+
+def option_word(response: str, sample: Sample) -> tuple[str | None, float]:
+    """MVBench's: the first word of the first line is `b`, with or without either bracket and full stops, or holds
+    `(b)`, in either case (OpenGVLab/Ask-Anything, video_chat2/mvbench.ipynb, `check_ans`).
+
+    Theirs asks whether the word is a part of `(b)`, so that an empty answer and a bracket alone are right; not here.
+    """
+    word = answer_text(response).split("\n")[0].split(" ")[0].lower()
+    letter = sample.answer.lower()
+    right = word.replace(".", "") in {letter, f"({letter}", f"{letter})", f"({letter})"} or f"({letter})" in word
+    return word.strip("().") or None, float(right)
 
 
 def first_word(response: str, sample: Sample) -> tuple[str | None, float]:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 
 
-def wilson_interval(num_correct: int, num_samples: int, z: float = 1.96) -> tuple[float, float]:
-    """Wilson's score interval of a share, 95 % by default (Wilson 1927); (0, 1) without samples."""
+def wilson_interval(num_correct: float, num_samples: int, z: float = 1.96) -> tuple[float, float]:
+    """Wilson's score interval of a share, 95 % by default (Wilson 1927); (0, 1) without samples.
+
+    num_correct: how many are right, or the sum of scores from 0 to 1: their variance is at most that of right and wrong
+        answers with the same mean, so that the interval is wide enough.
+    """
     if num_samples == 0:
         return 0.0, 1.0
     share, spread = num_correct / num_samples, z * z / num_samples

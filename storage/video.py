@@ -17,7 +17,7 @@ from storage.decode import decode
 from storage.errors import VideoError
 from storage.packets import read_packets
 from storage.reduce import reduced
-from storage.sampling import Choice, every_frame, uniform
+from storage.sampling import Choice, EveryFrame, Uniform
 
 VISION_TOKENS = ("<|video_pad|>", "<|image_pad|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>")
 """What stands for a video in Qwen's prompts; sampled in a response, one breaks the next forward pass."""
@@ -78,7 +78,7 @@ def read_video(
         raise VideoError(f"{path}: no such video file")
     deadline = Deadline(path, timeout_seconds)
     packets = read_packets(path, deadline)
-    choose = choose or (every_frame if num_frames is None else uniform(num_frames))
+    choose = choose or (EveryFrame() if num_frames is None else Uniform(num_frames))
     to_rgb = VideoReformatter()  # one for all frames: setting it up costs more than a small frame
 
     def convert(frame: Any) -> np.ndarray:

@@ -14,6 +14,7 @@ from flows.alteration_text import alteration_text
 from flows.config import stored_config
 from stages.config import VideoConfig
 from storage.errors import ImageError, VideoError
+from storage.frame_cache import open_cache
 from storage.frames import read_shown
 from storage.query import query
 from storage.records import Alteration, Media
@@ -62,7 +63,8 @@ def _strip(run: Run, video: VideoConfig, row: dict[str, Any], media: Media, alte
 
 def _picture(run: Run, video: VideoConfig, media: Media, alteration: Alteration) -> str:
     """What the model is shown, frames and image side by side, as a JPEG in a URL."""
-    shown = read_shown(media, partial(local_path, run.files), video.choice, video.max_pixels, alteration)
+    cache = open_cache(run.files, video.cache_gib)
+    shown = read_shown(media, partial(local_path, run.files), video.choice, video.max_pixels, alteration, cache=cache)
     pictures = [] if shown.video is None else list(shown.video.frames)
     pictures = [pictures[i] for i in uniform_indices(len(pictures), FRAMES)]
     pictures += [] if shown.image is None else [shown.image]

@@ -23,7 +23,7 @@ from storage.frame_cache import FrameCache
 from storage.frames import Shown, read_shown
 from storage.records import Alteration, Dropped, Kind, Media, Pass, Rollout, Sample
 
-STAGE_VERSION = 3
+STAGE_VERSION = 4
 
 
 @dataclass(frozen=True, slots=True)

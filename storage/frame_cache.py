@@ -1,8 +1,9 @@
 """Decoded frames on disk, so that the stages that show the same video decode it once.
 
 An entry is what `read_video` returned, bit for bit, behind its own digest. Its name is the digest of all that decides
-these bytes: the file's content, the frames that are asked for, their largest size, and the libraries at work. Frames
-that were chosen by a setting are found by their positions too, as the trainer asks for them: one file, two names.
+these bytes: the file's content, the part and the frames that are asked for, their largest size, and the libraries at
+work. Frames that were chosen by a setting are found by their positions too, as the trainer asks for them: one file, two
+names.
 
 Any number of threads and processes use one folder: an entry gets its name when it is whole, and one that is not what
 was written is removed. It may be emptied at any time.
@@ -25,6 +26,7 @@ import numpy as np
 from storage import layout
 from storage.digest import sha256_bytes, sha256_value
 from storage.files import Files
+from storage.part import Part
 from storage.sampling import Choice, Exactly
 from storage.video import Video
 
@@ -47,9 +49,9 @@ class FrameCache:
     max_bytes: int
     _unseen: int | None = field(default=None, repr=False)
 
-    def get(self, sha256: str, choose: Choice, max_pixels: int | None) -> Video | None:
+    def get(self, sha256: str, choose: Choice, max_pixels: int | None, part: Part | None = None) -> Video | None:
         """What `read_video` gives for the file with this content; None if that is not here whole."""
-        path = self.folder / _name(sha256, choose, max_pixels)
+        path = self.folder / _name(sha256, choose, max_pixels, part)
         try:
             data = path.read_bytes()
             if sha256_bytes(data[_DIGEST_LENGTH:]).encode() != data[:_DIGEST_LENGTH]:
@@ -60,7 +62,7 @@ class FrameCache:
             return None
         return _unpacked(data[_DIGEST_LENGTH:])
 
-    def put(self, sha256: str, choose: Choice, max_pixels: int | None, video: Video) -> None:
+    def put(self, sha256: str, choose: Choice, max_pixels: int | None, video: Video, part: Part | None = None) -> None:
         """Keeps `video`, unless it is larger than the cache or the disk is full."""
         body = _packed(video)
         data = sha256_bytes(body).encode() + body
@@ -73,7 +75,7 @@ class FrameCache:
             temporary.write_bytes(data)
             for asked in (choose, Exactly(tuple(video.indices.tolist()))):
                 with suppress(FileExistsError):
-                    os.link(temporary, self.folder / _name(sha256, asked, max_pixels))
+                    os.link(temporary, self.folder / _name(sha256, asked, max_pixels, part))
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.ENOENT):  # or the folder was removed meanwhile
                 raise
@@ -105,8 +107,8 @@ def open_cache(files: Files, gib: float) -> FrameCache | None:
     return FrameCache(files.working_folder(layout.FRAMES), int(gib * 2**30)) if gib else None
 
 
-def _name(sha256: str, choose: Choice, max_pixels: int | None) -> str:
-    return sha256_value([_LIBRARIES, sha256, repr(choose), max_pixels])
+def _name(sha256: str, choose: Choice, max_pixels: int | None, part: Part | None) -> str:
+    return sha256_value([_LIBRARIES, sha256, repr(choose), max_pixels, part])
 
 
 def _packed(video: Video) -> bytes:

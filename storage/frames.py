@@ -72,7 +72,7 @@ def read_shown(
     if media.video_path is not None:
         path = locate(media.video_path)
         choose = EveryFrame() if alteration.is_in_file else choose
-        video = _read_frames(path, media.video_sha256, choose, max_pixels, timeout_seconds, cache)
+        video = _read_frames(path, media, choose, max_pixels, timeout_seconds, cache)
     if media.image_path is not None:
         path = locate(media.image_path)
         image = read_image(path, max_pixels)
@@ -83,18 +83,19 @@ def read_shown(
 
 
 def _read_frames(
-    path: Path, sha256: str | None, choose: Choice, max_pixels: int, timeout_seconds: float, cache: FrameCache | None
+    path: Path, media: Media, choose: Choice, max_pixels: int, timeout_seconds: float, cache: FrameCache | None
 ) -> Video:
+    sha256, part = media.video_sha256, media.part
     found = content_sha256(path) if cache is not None and path.is_file() else None
     if cache is not None and found is not None and sha256 in (None, found):
-        cached = cache.get(found, choose, max_pixels)
+        cached = cache.get(found, choose, max_pixels, part)
         if cached is not None:
             return cached
-    video = read_video(path, max_pixels=max_pixels, choose=choose, timeout_seconds=timeout_seconds)
+    video = read_video(path, max_pixels=max_pixels, choose=choose, part=part, timeout_seconds=timeout_seconds)
     if sha256 is not None and sha256 != content_sha256(path):
         raise VideoError(f"{path}: its bytes changed since the run began")
     if cache is not None and found is not None and found == content_sha256(path):  # not written to meanwhile
-        cache.put(found, choose, max_pixels, video)
+        cache.put(found, choose, max_pixels, video, part)
     return video
 
 

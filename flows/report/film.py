@@ -25,7 +25,9 @@ from storage.schema import from_table
 
 FRAMES, FRAME_HEIGHT, GAP = 8, 72, 3
 SQL = """
-select a.*, struct_pack(s.video_path, s.video_sha256, s.image_path, s.image_sha256) as clean
+select a.*, struct_pack(
+    s.video_path, s.video_sha256, s.image_path, s.image_sha256, s.part_start, s.part_end
+) as clean
 from augmentations a join samples s using (sample_id)
 where a.kind in ('noise', 'mask', 'cue')
 qualify row_number() over (

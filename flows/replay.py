@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flows.session import Session
 from flows.stage_runs import train_inputs
@@ -54,7 +54,7 @@ def replay_round(session: Session, round_index: int, through: int, progress: Pro
     from trainer.replay import replay
 
     steps = replay(
-        train_inputs(session, round_index),
+        replace(train_inputs(session, round_index), cache=None),  # from the videos themselves
         TrainConfig.model_validate(manifest.settings),
         read_records(run.files, OldLogprobs, "old_logprobs", manifest),
         through + 1,

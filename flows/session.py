@@ -26,6 +26,7 @@ from storage.digest import sha256_directory
 from storage.encode import codec_available
 from storage.errors import UserError
 from storage.files import Files
+from storage.frame_cache import FrameCache, open_cache
 from storage.lock import run_lock
 from storage.probe import PROBE_FILE
 from storage.progress import Note
@@ -114,7 +115,13 @@ class Session:
             prompts=self.config.prompts,
             rewards=self.config.rewards,
             locate=self.locate,
+            cache=self.cache,
         )
+
+    @cached_property
+    def cache(self) -> FrameCache | None:
+        """The run's decoded frames, if the settings keep any."""
+        return open_cache(self.run.files, self.config.video.cache_gib)
 
     def release_engine(self) -> None:
         """Frees what the engine holds, for the trainer; does nothing if none was needed."""

@@ -190,6 +190,7 @@ def train_inputs(session: Session, r: int) -> TrainInputs:
         first_step=sum(manifest.rows("train_steps") for manifest in _trained_before(session, r)),
         logs=log_folder(session.run.files.url),
         adapter=session.adapter(r),
+        cache=session.cache,
     )
 
 

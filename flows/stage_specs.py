@@ -52,7 +52,7 @@ def _generation(config: RunConfig) -> dict[str, Any]:
     engine = config.engine.model_dump(include={"type", "dtype"})
     return {
         "rollout": config.rollout.model_dump(),
-        "video": config.video.model_dump(exclude={"timeout_seconds"}, exclude_none=True),
+        "video": config.video.model_dump(exclude={"timeout_seconds", "cache_gib"}, exclude_none=True),
         "prompts": config.prompts.model_dump(),
         "engine": engine,
         "rewards": config.rewards.model_dump(),

@@ -23,7 +23,7 @@ from storage.digest import derive_seed
 from storage.frames import Shown
 from storage.records import Alteration, Augmentation, Difficulty, Dropped, HintTrace, Sample
 
-STAGE_VERSION = 4
+STAGE_VERSION = 5
 
 
 def add_hints(

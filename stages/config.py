@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from storage.container import TIMEOUT_SECONDS
-from storage.sampling import Choice, at_rate, uniform
+from storage.sampling import AtRate, Choice, Uniform
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
@@ -54,12 +54,16 @@ class VideoConfig(Config):
     max_pixels: Annotated[int, Field(ge=28 * 28)] = 252 * 252
     """A frame or image with more pixels is reduced to this many (paper: 252 x 252; of the image it says nothing)."""
 
+    cache_gib: Annotated[float, Field(ge=0.0)] = 4.0
+    """Decoded frames kept in the run directory, GiB, the least recently used left out; 0: every stage decodes anew. Not
+    part of a stage's key."""
+
     @property
     def choice(self) -> Choice:
         """Which frames of a video are shown."""
         if self.frames_per_second is None:
-            return uniform(self.num_frames)
-        return at_rate(self.frames_per_second, self.num_frames)
+            return Uniform(self.num_frames)
+        return AtRate(self.frames_per_second, self.num_frames)
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

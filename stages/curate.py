@@ -16,7 +16,7 @@ from stages.noisy_rollout import NOISY, mixed_group
 from storage.digest import derive_seed
 from storage.records import Curated, Dropped, Pass, Rollout
 
-STAGE_VERSION = 2
+STAGE_VERSION = 3
 
 
 def curate(

@@ -19,10 +19,11 @@ from stages.prompts import question_text, render
 from stages.rewards import grade, max_reward, reward_columns
 from storage.digest import derive_seed
 from storage.errors import ImageError, VideoError
+from storage.frame_cache import FrameCache
 from storage.frames import Shown, read_shown
 from storage.records import Alteration, Dropped, Kind, Media, Pass, Rollout, Sample
 
-STAGE_VERSION = 3
+STAGE_VERSION = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +65,20 @@ class Scene:
     prompts: PromptsConfig
     rewards: RewardsConfig
     locate: Callable[[str], Path]
+    cache: FrameCache | None = None
 
     def read(self, media: Media, alteration: Alteration) -> Shown:
         """What `media` shows, as this scene's settings read it; raises as `storage.frames.read_shown` does."""
         video = self.video
-        timeout = video.timeout_seconds
-        return read_shown(media, self.locate, video.choice, video.max_pixels, alteration, timeout_seconds=timeout)
+        return read_shown(
+            media,
+            self.locate,
+            video.choice,
+            video.max_pixels,
+            alteration,
+            timeout_seconds=video.timeout_seconds,
+            cache=self.cache,
+        )
 
 
 def to_roll_out(queries: Sequence[Query], scene: Scene) -> Prepared:

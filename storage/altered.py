@@ -19,13 +19,14 @@ from storage.records import Alteration, Media
 def store_altered(files: Files, media: Media, shown: Shown, alteration: Alteration) -> Media:
     """Stores `shown`, which was read from `media` and then altered; returns the files that show it.
 
-    An image is stored if it has noise, which is all that can be done to one.
+    The video's file holds what is shown, of a part that part alone. An image is stored if it has noise, which is all
+    that can be done to one.
     """
     video, image = shown.video, shown.image
     if video is not None:
         rate = video.fps * len(video.frames) / video.num_file_frames
         path, sha256 = store_video(files, video.frames, rate)
-        media = dataclasses.replace(media, video_path=path, video_sha256=sha256)
+        media = dataclasses.replace(media, video_path=path, video_sha256=sha256, part_start=None, part_end=None)
     if image is not None and alteration.noise_sigma is not None:
         path, sha256 = store_image(files, image)
         media = dataclasses.replace(media, image_path=path, image_sha256=sha256)

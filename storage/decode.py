@@ -19,6 +19,7 @@ import numpy as np
 from storage.container import Deadline, open_video
 from storage.errors import VideoError
 from storage.packets import Packets
+from storage.part import Part, frames_of
 from storage.sampling import Choice
 
 Convert = Callable[[Any], np.ndarray]
@@ -30,7 +31,8 @@ _WORTH_A_SEEK = 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
-    """The chosen frames, uint8 [T, H, W, C]. times: float64 [T], seconds. indices: int64 [T], places in the file."""
+    """The chosen frames, uint8 [T, H, W, C]. times: float64 [T], seconds. indices: int64 [T], places in the file, or in
+    the part of it that was asked for, as `num_file_frames` counts them."""
 
     frames: np.ndarray
     times: np.ndarray
@@ -61,22 +63,28 @@ class _Kept:
         self._count += 1
 
 
-def decode(path: Path, packets: Packets, choose: Choice, convert: Convert, deadline: Deadline) -> Decoded:
-    """The frames of `path` that `choose` chooses, each converted as soon as it is decoded.
+def decode(
+    path: Path, packets: Packets, choose: Choice, convert: Convert, deadline: Deadline, part: Part | None
+) -> Decoded:
+    """The frames of `path`, or of a part of it, that `choose` chooses, each converted as soon as it is decoded.
 
     They are the bytes that decoding the whole file gives. Raises VideoError for a file that holds no frame, fails to
-    decode, takes too long or has frames of several sizes; damage in packets that are left out is not seen.
+    decode, ends before the part begins, takes too long or has frames of several sizes; damage in packets that are left
+    out is not seen.
     """
     if packets.tell_frames:
         try:
-            return _decode_sought(path, packets, choose, convert, deadline)
+            return _decode_sought(path, packets, choose, convert, deadline, part)
         except _Unforeseen:
             pass
-    return _decode_through(path, packets, choose, convert, deadline)
+    return _decode_through(path, packets, choose, convert, deadline, part)
 
 
-def _decode_sought(path: Path, packets: Packets, choose: Choice, convert: Convert, deadline: Deadline) -> Decoded:
+def _decode_sought(
+    path: Path, packets: Packets, choose: Choice, convert: Convert, deadline: Deadline, part: Part | None
+) -> Decoded:
     order = packets.in_display_order()
+    order = order[frames_of(packets.times(order), part, float(packets.rate), path)]
     times = packets.times(order)
     indices = choose(times)
     wanted, kept = set(packets.pts[order[indices]].tolist()), _Kept(path, len(indices), convert)
@@ -149,12 +157,20 @@ def _frames(packets: Iterator[Any], stream: Any, deadline: Deadline) -> Iterator
     yield from stream.decode(None)
 
 
-def _decode_through(path: Path, packets: Packets, choose: Choice, convert: Convert, deadline: Deadline) -> Decoded:
+def _decode_through(
+    path: Path, packets: Packets, choose: Choice, convert: Convert, deadline: Deadline, part: Part | None
+) -> Decoded:
     """Decodes the whole file; once more where its frames turn out to be others than the packets let expect."""
+
+    def chosen(times: np.ndarray) -> tuple[slice, np.ndarray]:
+        ascending = np.maximum.accumulate(times)
+        shown = frames_of(ascending, part, float(packets.rate), path)
+        return shown, choose(ascending[shown])
+
     times = packets.times(packets.in_display_order())
     while True:
-        indices = choose(np.maximum.accumulate(times))
-        wanted, kept, found = set(indices.tolist()), _Kept(path, len(indices), convert), array("d")
+        shown, indices = chosen(times)
+        wanted, kept, found = set((shown.start + indices).tolist()), _Kept(path, len(indices), convert), array("d")
         with open_video(path, deadline) as (container, stream):
             stored = (packet for packet in container.demux(stream) if packet.size > 0)
             for frame in _frames(stored, stream, deadline):
@@ -165,5 +181,6 @@ def _decode_through(path: Path, packets: Packets, choose: Choice, convert: Conve
         if not found:
             raise VideoError(f"{path}: holds no frame that decodes")
         times = np.array(found)
-        if np.array_equal(choose(np.maximum.accumulate(times)), indices):
-            return Decoded(kept.frames, times[indices], indices, len(found))
+        now_shown, now_chosen = chosen(times)
+        if now_shown == shown and np.array_equal(now_chosen, indices):
+            return Decoded(kept.frames, times[shown][indices], indices, shown.stop - shown.start)

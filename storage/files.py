@@ -14,6 +14,7 @@ import tempfile
 import threading
 import uuid
 import weakref
+from functools import cached_property
 from pathlib import Path
 
 import fsspec
@@ -38,7 +39,6 @@ class Files:
             raise UserError(f"{self.url}: {error}; give a local folder or an s3:// URL") from error
         if self.is_local:
             _check_folder(self.url, Path(self._root))
-        self._cache: Path | None = None
         self._fetched: set[str] = set()
         self._fetching = threading.Lock()
 
@@ -163,15 +163,23 @@ class Files:
             base.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(dir=base))
 
+    def working_folder(self, path: str) -> Path:
+        """A local folder for what may be lost: in the run where it is local, else this process's own, gone with it."""
+        with self._fetching:
+            return (Path(self._root) if self.is_local else self._own_folder) / path
+
+    @cached_property
+    def _own_folder(self) -> Path:
+        folder = Path(tempfile.mkdtemp(prefix="deepvideo-"))
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return folder
+
     def local(self, path: str) -> Path:
         """A local path that holds what is at `path` (file or folder), downloaded once where that is needed."""
         if self.is_local:
             return Path(self._root) / path
         with self._fetching:
-            if self._cache is None:
-                self._cache = Path(tempfile.mkdtemp(prefix="deepvideo-"))
-                weakref.finalize(self, shutil.rmtree, self._cache, ignore_errors=True)
-            target = self._cache / path
+            target = self._own_folder / path
             if path not in self._fetched:  # a folder that exists may hold one file that was asked for alone
                 is_folder = self._fs.isdir(f"{self._root}/{path}")
                 end = "/" if is_folder else ""

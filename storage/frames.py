@@ -12,14 +12,16 @@ import numpy as np
 from PIL import Image
 
 from storage.container import TIMEOUT_SECONDS
-from storage.digest import derive_seed, sha256_file
+from storage.content import content_sha256
+from storage.digest import derive_seed
 from storage.errors import ImageError, VideoError
+from storage.frame_cache import FrameCache
 from storage.image import read_image
 from storage.mark import mark_frames
 from storage.mask import mask_frames
 from storage.noise import add_noise
 from storage.records import Alteration, Media
-from storage.sampling import Choice, every_frame
+from storage.sampling import Choice, EveryFrame
 from storage.video import Video, pixel_limits, read_video
 
 
@@ -57,27 +59,44 @@ def read_shown(
     alteration: Alteration,
     *,
     timeout_seconds: float = TIMEOUT_SECONDS,
+    cache: FrameCache | None = None,
 ) -> Shown:
     """What the files that a record names show, altered where the record says that this is left to the reader.
 
     `locate` turns a stored path into a local one. A file that holds altered frames holds those that were chosen, and is
-    read whole. The pixels are the same bytes either way, with the same OpenCV. Raises VideoError or ImageError for a
-    file that cannot be used, or whose bytes are not those of its digest.
+    read whole. The pixels are the same bytes either way, with the same OpenCV; so they are from `cache`, which holds
+    frames before anything is done to them. Raises VideoError or ImageError for a file that cannot be used, or whose
+    bytes are not those of its digest.
     """
     video = image = None
     if media.video_path is not None:
         path = locate(media.video_path)
-        choose = every_frame if alteration.is_in_file else choose
-        video = read_video(path, max_pixels=max_pixels, choose=choose, timeout_seconds=timeout_seconds)
-        if media.video_sha256 not in (None, sha256_file(path)):
-            raise VideoError(f"{path}: its bytes changed since the run began")
+        choose = EveryFrame() if alteration.is_in_file else choose
+        video = _read_frames(path, media, choose, max_pixels, timeout_seconds, cache)
     if media.image_path is not None:
         path = locate(media.image_path)
         image = read_image(path, max_pixels)
-        if media.image_sha256 not in (None, sha256_file(path)):
+        if media.image_sha256 not in (None, content_sha256(path)):
             raise ImageError(f"{path}: its bytes changed since the run began")
     shown = Shown(video, image)
     return alter(shown, alteration) if alteration.altered_on_read else shown
+
+
+def _read_frames(
+    path: Path, media: Media, choose: Choice, max_pixels: int, timeout_seconds: float, cache: FrameCache | None
+) -> Video:
+    sha256, part = media.video_sha256, media.part
+    found = content_sha256(path) if cache is not None and path.is_file() else None
+    if cache is not None and found is not None and sha256 in (None, found):
+        cached = cache.get(found, choose, max_pixels, part)
+        if cached is not None:
+            return cached
+    video = read_video(path, max_pixels=max_pixels, choose=choose, part=part, timeout_seconds=timeout_seconds)
+    if sha256 is not None and sha256 != content_sha256(path):
+        raise VideoError(f"{path}: its bytes changed since the run began")
+    if cache is not None and found is not None and found == content_sha256(path):  # not written to meanwhile
+        cache.put(found, choose, max_pixels, video, part)
+    return video
 
 
 def alter(shown: Shown, alteration: Alteration) -> Shown:

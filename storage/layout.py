@@ -7,6 +7,7 @@ empty/<table>.parquet                     no rows: the columns of a table that h
 samples/<data>.parquet                    every sample, with the digests of its files
 samples/<data>-rejected.parquet           the annotation rows that became none, if there are any
 videos/<sha256>.avi, .png                 altered videos and images, named by their content
+frames/                                   decoded frames, a cache (storage/frame_cache.py); may be emptied at any time
 views.sql                                 the tables a user queries, for any DuckDB shell (derived, replaceable)
 report.html                               the report (derived, replaceable)
 progress.json                             what the process at work does now, for `watch` (derived, replaceable)
@@ -24,6 +25,7 @@ VIEWS = "views.sql"
 REPORT = "report.html"
 PROGRESS = "progress.json"
 VIDEOS = "videos"
+FRAMES = "frames"
 DATA = "data"
 LOGS = "logs"
 TOMBSTONES = "tombstones"

@@ -24,12 +24,20 @@ class Media:
     """The files that a sample shows: a video, an image beside it, or an image alone; None where there is none.
 
     Paths are relative to the run if inside it. A digest is None too if its file could not be read when the run began.
+    part_start, part_end: seconds from the video's first frame, if only this part of it is shown; both None if all is.
     """
 
     video_path: str | None = None
     video_sha256: str | None = None
     image_path: str | None = None
     image_sha256: str | None = None
+    part_start: float | None = None
+    part_end: float | None = None
+
+    @property
+    def part(self) -> tuple[float, float] | None:
+        """Start and end of what is shown of the video; None if all is."""
+        return None if self.part_start is None or self.part_end is None else (self.part_start, self.part_end)
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
@@ -54,7 +62,7 @@ class Sample:
     how far from the training data a validation sample is, as its benchmark names it (SEED-Bench-R1: L1, L2, L3).
     `category`, `domain`, `duration_group`: the benchmark's own names for the kind of task, the world it is set in and
     how long the video is. All four are None where the benchmark has no such thing. `subtitles`: what is said in the
-    video, one line each, in order.
+    video, one line each, in order. `part_start`, `part_end`: as in Media; `spans` count from the part's start.
     """
 
     sample_id: str
@@ -73,11 +81,14 @@ class Sample:
     image_path: str | None = None
     subtitles: tuple[str, ...] = ()
     image_sha256: str | None = None
+    part_start: float | None = None
+    part_end: float | None = None
 
     @property
     def media(self) -> Media:
         """What the sample shows, as it is in the data."""
-        return Media(self.video_path, self.video_sha256, self.image_path, self.image_sha256)
+        files = (self.video_path, self.video_sha256, self.image_path, self.image_sha256)
+        return Media(*files, self.part_start, self.part_end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +148,8 @@ class Rollout:
 
     prompt_token_ids: int32 [P], vision placeholders expanded. response_token_ids: int32 [T].
     engine_logprobs: float32 [T], processed (after temperature and masks), natural log.
-    frame_indices: int64 [F], positions in the video file; empty, and rate and number None, without a video.
+    frame_indices: int64 [F], positions in the video, or in the part of it that is shown, whose number of frames is
+    `video_num_frames`; empty, and rate and number None, without a video.
     pixel limits: of a frame and of the image, in pixels. level: 0 to 1, the augmentation's strength.
     """
 

@@ -63,7 +63,7 @@ def test_everything_that_is_wrong_is_listed(capfd, tmp_path):
     code, out, err = check(capfd, tmp_path, rows, "--run-dir", tmp_path / "run", settings=[f"video_root='{videos}'"])
     assert code == 2
     assert err == (
-        "deepvideo: 5 wrong: 2 rows, 2 files, 1 spans; mend what is listed above, "
+        "deepvideo: 5 wrong: 2 rows, 2 files, 1 spans or parts; mend what is listed above, "
         "or go on without the rows: data.on_bad_row = report\n"
     )
     wrong = [line.removeprefix("wrong: ") for line in out.splitlines() if line.startswith("wrong: ")]
@@ -101,10 +101,30 @@ def test_images_are_no_videos(capfd, tmp_path):
 
 def test_a_video_has_the_time_to_be_read_that_a_run_gives_it(capfd, tmp_path):
     code, out, err = check(capfd, tmp_path, questions(), "--set", "video.timeout_seconds=1e-9")
-    assert (code, err.split(";")[0]) == (2, "deepvideo: 3 wrong: 0 rows, 3 files, 0 spans")
+    assert (code, err.split(";")[0]) == (2, "deepvideo: 3 wrong: 0 rows, 3 files, 0 spans or parts")
     wrong = [line for line in out.splitlines() if line.startswith("wrong: ")]
     assert len(wrong) == 3
     assert all("not read within 1e-09 seconds; raise video.timeout_seconds" in line for line in wrong)
+
+
+def test_parts_are_compared_with_their_videos_and_spans_with_the_part(capfd, tmp_path):
+    when = questions()[4] | {"answer": "1 to 2", "spans": [[1, 2]]}  # of 5.28 seconds
+    rows = [
+        *questions(),
+        when | {"sample_id": "right", "start": 2, "end": 5},
+        when | {"sample_id": "cut", "start": 4, "end": 7},
+        when | {"sample_id": "outside", "start": 5.28, "end": 7},
+        when | {"sample_id": "short", "start": 2, "end": 3},
+    ]
+    code, out, err = check(capfd, tmp_path, rows)
+    assert (code, err.split(";")[0]) == (2, "deepvideo: 2 wrong: 0 rows, 0 files, 2 spans or parts")
+    video = clips() / "bigbuckbunny.mp4"
+    assert [line.removeprefix("wrong: ") for line in out.splitlines() if line.startswith("wrong: ")] == [
+        f"outside: start is 5.28: a part begins before its video ends, at 5.28 s ({video})",
+        f"short: spans is 1 to 2: a span begins before its part ends, at 1.00 s ({video})",
+    ]
+    assert "odd, and kept: 1 parts_past_the_end_of_the_video" in out
+    assert "odd, and kept: 1 spans_past_the_end_of_the_video" in out  # of `cut`, which shows 1.28 seconds
 
 
 @pytest.mark.parametrize(("frames", "bucket"), [(30, "to 15 s"), (31, "to 1 min")])

@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from small_run import complete, tables
+from small_run import complete, complete_in_child, tables
 
 from flows.config import ModelConfig, load_config
 from flows.session import open_session
@@ -75,6 +75,14 @@ def test_a_finished_run_is_not_repeated(finished, small_config):
     folder, before = finished
     assert complete(folder, small_config) == []
     assert tables(folder) == before
+
+
+def test_cached_frames_make_the_same_tables(finished, tmp_path, small_config):
+    cached = small_config.model_copy(update={"video": small_config.video.model_copy(update={"cache_gib": 0.5})})
+    complete_in_child(tmp_path / "run", cached)
+    assert tables(tmp_path / "run") == finished[1]
+    assert list((tmp_path / "run/frames").iterdir())
+    assert not (finished[0] / "frames").exists()
 
 
 def test_more_rounds_continue_and_keep_what_is_done(finished, tmp_path, small_config):

@@ -10,6 +10,8 @@ from storage.query import query
 from storage.run import Run
 from storage.video import read_video
 
+PARTS = {"street-2": {"start": 2, "end": 4}, "street-4": {"start": 3.2, "end": 9}}
+
 
 def ask(folder, sql):
     return query(Run.open(str(folder)), sql).to_pylist()
@@ -18,7 +20,9 @@ def ask(folder, sql):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("own")
-    complete(folder / "run", load_config("tiny", [*SMALL, *write(folder, questions()), "augment.max_noise_sigma=60"]))
+    rows = [row | PARTS.get(row["sample_id"], {}) for row in questions()]
+    settings = [*write(folder, rows), "augment.max_noise_sigma=60", "video.cache_gib=1"]
+    complete(folder / "run", load_config("tiny", [*SMALL, *settings]))
     return folder / "run"
 
 
@@ -41,10 +45,12 @@ def test_all_stages_are_done_on_the_real_clips(finished):
     stages = ask(finished, "select distinct stage, round_index from stages where current")
     assert len(stages) == 2 * 7 + 2
     shown = ask(
-        finished, "select distinct video_path, video_num_frames from rollouts where pass = 'original' order by 1"
+        finished, "select distinct video_path, video_num_frames from rollouts where pass = 'original' order by all"
     )
     assert [tuple(row.values()) for row in shown] == [
         (str(clips() / "bigbuckbunny.mp4"), 132),
+        (str(clips() / "bikes.mp4"), 51),  # two seconds of 25 frames, with both ends
+        (str(clips() / "bikes.mp4"), 146),
         (str(clips() / "bikes.mp4"), 250),
     ]
     assert all(row["grad_norm"] > 0 for row in ask(finished, "from train_steps"))
@@ -61,7 +67,10 @@ def test_easy_samples_have_noise_and_hard_ones_hints(finished):
         if row["kind"] == "hint":
             assert row["hint"]
             continue
-        before = read_video(clips() / names[row["sample_id"]], num_frames=8, max_pixels=12544).frames.astype(float)
+        part = PARTS.get(row["sample_id"])
+        seconds = None if part is None else (part["start"], part["end"])
+        video = clips() / names[row["sample_id"]]
+        before = read_video(video, num_frames=8, max_pixels=12544, part=seconds).frames.astype(float)
         after = read_video(finished / row["video_path"]).frames.astype(float)
         seen = (before > 120) & (before < 136)  # far from black and white, where noise is cut off
         assert np.std((after - before)[seen]) == pytest.approx(row["noise_sigma"], rel=0.1)

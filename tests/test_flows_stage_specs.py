@@ -54,6 +54,6 @@ def test_how_many_processes_train_is_in_no_key():
 def test_a_video_s_time_limit_makes_nothing_stale_and_its_frame_rate_does(stage):
     plain, patient, faster = (
         SPECS[stage].settings(load_config("tiny", overrides))
-        for overrides in ([], ["video.timeout_seconds=999"], ["video.frames_per_second=2"])
+        for overrides in ([], ["video.timeout_seconds=999", "video.cache_gib=1"], ["video.frames_per_second=2"])
     )
     assert patient == plain != faster

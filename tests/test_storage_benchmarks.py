@@ -93,9 +93,10 @@ def test_mvbench_reads_every_task_of_a_folder_and_no_other_file(tmp_path):
     paths = mvbench(tmp_path, MVBENCH)
     mvbench(tmp_path, MVBENCH, MVBENCH | {"start": 1.5, "end": 4.0}, task="action_sequence")
     found = read("mvbench", **paths | {"annotations": tmp_path})
-    assert [sample.sample_id for sample in found.samples] == ["action_antonym-0", "action_sequence-0"]
-    assert [str(rejected).removeprefix(f"{tmp_path}/") for rejected in found.rejected] == [
-        "action_sequence.json:[1]: start is 1.5: no start and no end; a part of a video cannot be shown yet"
+    assert [(sample.sample_id, sample.media.part) for sample in found.samples] == [
+        ("action_antonym-0", None),
+        ("action_sequence-0", None),
+        ("action_sequence-1", (1.5, 4.0)),
     ]
     mvbench(tmp_path, MVBENCH, task="juggling")
     with pytest.raises(UserError, match=r"juggling\.json: no task of MVBench has this name"):
@@ -103,6 +104,12 @@ def test_mvbench_reads_every_task_of_a_folder_and_no_other_file(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"empty: no \*\.json in it"):
         read("mvbench", **paths | {"annotations": tmp_path / "empty"})
+
+
+def test_mvbench_has_videos_that_are_folders_of_pictures(tmp_path):
+    row = MVBENCH | {"video": "house_s01e02", "start": 1.5, "end": 4.0}
+    with pytest.raises(BadRow, match=r'\[0\]: video is "house_s01e02": a video file; a folder of pictures cannot be'):
+        load("mvbench", **mvbench(tmp_path, row, task="episodic_reasoning"))
 
 
 def test_tempcompass_finds_the_options_in_the_question(tmp_path):
@@ -194,6 +201,7 @@ GAP = {"A": "zoom", "B": "", "C": "tilt"}
     [
         ("mvbench", mvbench, MVBENCH | {"answer": "hold"}, '[0]: answer is "hold": the text of one of the options'),
         ("mvbench", mvbench, MVBENCH | {"video": "../../../7.webm"}, "[0]: video is"),
+        ("mvbench", mvbench, MVBENCH | {"start": 4.0, "end": 1.5}, "[0]: end is 1.5: start and end are both there"),
         ("mvbench", mvbench, MVBENCH | {"start": "1.5"}, '[0]: start is "1.5": input should be a valid number'),
         ("tempcompass", tempcompass, ASKED | {"answer": "A. no"}, '10.speed[0]: answer is "A. no": the text of one'),
         ("tempcompass", tempcompass, ASKED | {"question": "Fast?"}, '10.speed[0]: question is "Fast?": a question, an'),

@@ -21,7 +21,7 @@ from storage.mark import mark_frames
 from storage.mask import mask_frames
 from storage.noise import add_noise
 from storage.records import Alteration, Media
-from storage.sampling import uniform
+from storage.sampling import Uniform
 from storage.video import Video, read_video
 
 NUM_FRAMES, MAX_PIXELS = 8, 2000
@@ -94,7 +94,7 @@ def rotated(folder):
 
 def shown(path, alteration):
     """The video at `path` as a model is shown it."""
-    return read_shown(Media(str(path)), Path, uniform(NUM_FRAMES), MAX_PIXELS, alteration).video
+    return read_shown(Media(str(path)), Path, Uniform(NUM_FRAMES), MAX_PIXELS, alteration).video
 
 
 ODD = [one_colour, one_frame, grey, transparent, odd_sides, odd_rate, rotated]
@@ -173,7 +173,7 @@ def test_several_alterations_are_noise_then_black_then_borders():
 
 def pictured(folder, media, alteration=Alteration()):  # noqa: B008 - frozen
     """What a model is shown of files in a folder."""
-    return read_shown(media, folder.joinpath, uniform(NUM_FRAMES), MAX_PIXELS, alteration)
+    return read_shown(media, folder.joinpath, Uniform(NUM_FRAMES), MAX_PIXELS, alteration)
 
 
 @pytest.fixture

@@ -55,6 +55,13 @@ def test_spans_are_the_truth_of_when(tmp_path):
     assert (found.answer, found.spans) == ("0.5 to 1.5, 3 to 4", ((0.5, 1.5), (3.0, 4.0)))
 
 
+def test_a_row_may_be_about_a_part_of_its_video(tmp_path):
+    part, whole = load("jsonl", **write(tmp_path, WHEN | {"start": 60, "end": 72.5}, NUMBER | {"sample_id": "x"}))
+    assert (part.part_start, part.part_end, part.media.part) == (60.0, 72.5, (60.0, 72.5))
+    assert part.spans == ((0.5, 1.5), (3.0, 4.0))  # from the part's start, as the answer has them
+    assert whole.media.part is None
+
+
 def test_oddities_are_kept_and_counted(tmp_path):
     rows = (
         CHOICE | {"options": ["oil", "oil", "salt"]},
@@ -105,6 +112,15 @@ def test_oddities_are_kept_and_counted(tmp_path):
         (CHOICE | {"video": "a\0b.mp4"}, 'video is "a\\u0000b.mp4": a file below the data root'),
         (CHOICE | {"video": "out/pan.mp4"}, 'video is "out/pan.mp4": a file below the data root'),
         (CHOICE | {"image": "../now.png"}, 'image is "../now.png": a file below the data root'),
+        (CHOICE | {"start": 1.0}, "end is null: start and end are both there, in seconds, and the part ends after it"),
+        (CHOICE | {"end": 1.0}, "start is null: start and end are both there"),
+        (CHOICE | {"start": 2.0, "end": 2.0}, "end is 2.0: start and end are both there"),
+        (CHOICE | {"start": -1, "end": 2.0}, "start is -1: input should be greater than or equal to 0"),
+        (CHOICE | {"start": "1", "end": 2.0}, 'start is "1": input should be a valid number'),
+        (
+            {**CHOICE, "image": "now.png", "video": None, "start": 1.0, "end": 2.0},
+            "start is 1.0: a part is one of a video; an image has none",
+        ),
         ([CHOICE], "the row is [{"),
         (b"{", 'the row is "{": JSON on one line: '),
         (b"", 'the row is "": JSON on one line: '),

@@ -60,6 +60,8 @@ def test_the_digest_depends_on_every_annotation() -> None:
         {"duration_group": "60"},
         {"image_path": "/data/images/now.png"},
         {"subtitles": ("Hello.",)},
+        {"part_start": 1.0},
+        {"part_end": 2.0},
     ]
     assert {name for change in changes for name in change} | {"video_sha256", "image_sha256"} == {
         field.name for field in dataclasses.fields(Sample)

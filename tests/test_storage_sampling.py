@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.sampling import at_rate, every_frame, exactly, uniform, uniform_indices
+from storage.sampling import AtRate, EveryFrame, Exactly, Uniform, uniform_indices
 
 
 @given(st.integers(1, 5000), st.integers(1, 600))
@@ -58,7 +58,7 @@ def test_uniform_indices_by_hand(num_file_frames: int, num_frames: int, expected
     ],
 )
 def test_a_rate_by_hand(times: np.ndarray, frames_per_second: float, num_frames: int, expected: list[int]) -> None:
-    assert at_rate(frames_per_second, num_frames)(times).tolist() == expected
+    assert AtRate(frames_per_second, num_frames)(times).tolist() == expected
 
 
 @given(
@@ -68,7 +68,7 @@ def test_a_rate_gives_ascending_positions_and_never_more_than_asked_for(
     gaps: list[float], frames_per_second: float, num_frames: int, start: float
 ) -> None:
     times = start + np.cumsum(gaps)
-    found = at_rate(frames_per_second, num_frames)(times)
+    found = AtRate(frames_per_second, num_frames)(times)
     assert 1 <= len(found) <= num_frames
     assert found[0] == 0
     assert (np.diff(found) > 0).all()
@@ -77,6 +77,6 @@ def test_a_rate_gives_ascending_positions_and_never_more_than_asked_for(
 
 def test_exactly_these_where_the_file_has_them_and_all() -> None:
     times = np.arange(5) / 4
-    assert exactly(np.array([1, 4, 5, 9]))(times).tolist() == [1, 4]
-    assert every_frame(times).tolist() == [0, 1, 2, 3, 4]
-    assert uniform(3)(times).tolist() == [0, 2, 4]
+    assert Exactly((1, 4, 5, 9))(times).tolist() == [1, 4]
+    assert EveryFrame()(times).tolist() == [0, 1, 2, 3, 4]
+    assert Uniform(3)(times).tolist() == [0, 2, 4]

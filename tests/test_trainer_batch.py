@@ -18,10 +18,12 @@ from stages.engine import Policy
 from stages.rollout import Query, Scene, roll_out, to_roll_out
 from storage.altered import store_altered
 from storage.datasets import shapes
+from storage.encode import write_video
 from storage.files import Files
 from storage.image import png_bytes
 from storage.records import Alteration, Difficulty, Media
 from storage.samples import local_path
+from storage.video import read_video
 from trainer.batch import Group, ParityError, encode_group, forward_passes
 from trainer.policy import load_policy, load_processor
 
@@ -163,6 +165,35 @@ def test_forward_passes_keep_the_order_and_their_budget(max_tokens, passes):
     assert [len(some) for some in found] == passes
     assert [group for some in found for group in some] == groups
     assert all(sum(group.num_tokens for group in some) <= max_tokens for some in found if len(some) > 1)
+
+
+def test_a_part_is_the_same_for_engine_trainer_and_altered_file_and_as_a_file_of_its_own(world, tmp_path):
+    """The second of two seconds at 4 frames a second."""
+    _, scene, files, config, sample = world
+    part = replace(sample, part_start=1.0, part_end=2.0)
+    group, rollout = encoded(world, Alteration(), part.media)
+    assert (rollout.media.part, rollout.frame_indices.tolist()) == ((1.0, 2.0), [0, 1, 2, 3])
+    assert (rollout.video_num_frames, rollout.video_fps) == (4, 4.0)
+    write_video(tmp_path / "cut.mkv", read_video(sample.video_path).frames[4:], 4, "ffv1")
+    alone, same = encoded(world, Alteration(), Media(str(tmp_path / "cut.mkv")))
+    assert np.array_equal(rollout.prompt_token_ids, same.prompt_token_ids)
+    assert torch.equal(group.visions["video"].features, alone.visions["video"].features)
+    assert group.visions["video"].grid.second_per_step == alone.visions["video"].grid.second_per_step
+    difficulty = Difficulty("run", 1, 0, sample.sample_id, 0.5, 0.5, 9, 0.3, "easy", 0.8)
+    features = []
+    for storage in ("video", "seed"):
+        row = make_harder(part, difficulty, AugmentConfig(storage=storage), scene, partial(store_altered, files))
+        assert row.media.part == (None if storage == "video" else (1.0, 2.0))
+        altered, rollout = encoded(world, row.alteration, row.media)
+        assert len(rollout.frame_indices) == 4
+        features.append(altered.visions["video"].features)
+    assert torch.equal(*features)
+    rollouts, dropped = roll_out(
+        [Query(part, "original", 0, replace(part.media, part_start=2.0, part_end=3.0))], config, scene
+    )
+    assert rollouts == []
+    assert (dropped[0].sample_id, dropped[0].reason) == (sample.sample_id, "unreadable_video")
+    assert "lasts 2.00 s, so its part from 2 s on is empty" in dropped[0].detail
 
 
 @pytest.mark.parametrize(("num_frames", "expected"), [(8, [0, 1, 2, 4, 5, 6]), (4, [0, 2, 4, 6])])

@@ -31,9 +31,10 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from storage.frame_cache import FrameCache
 from storage.frames import read_shown
 from storage.records import Modality, Rollout
-from storage.sampling import exactly
+from storage.sampling import Exactly
 from trainer.positions import Grid, mrope_positions
 from trainer.prefix_attention import PackedGroup, Packing
 
@@ -113,7 +114,12 @@ def place_of(rollouts: Sequence[Rollout]) -> PackedGroup:
 
 
 def encode_group(
-    rollouts: Sequence[Rollout], model: Any, processor: Any, locate: Callable[[str], Path], device: torch.device
+    rollouts: Sequence[Rollout],
+    model: Any,
+    processor: Any,
+    locate: Callable[[str], Path],
+    device: torch.device,
+    cache: FrameCache | None = None,
 ) -> Group:
     """Reads and encodes what a group's prompt shows and checks that the trainer's prompt tokens are the engine's.
 
@@ -128,10 +134,11 @@ def encode_group(
     shown = read_shown(
         first.media,
         locate,
-        exactly(first.frame_indices),
+        Exactly(tuple(first.frame_indices.tolist())),
         first.max_pixels,
         first.alteration,
         timeout_seconds=math.inf,  # the engine's stage, which read it before, has the limit
+        cache=cache,
     )
     video = shown.video
     if video is not None and (

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from storage.digest import derive_seed
 from storage.errors import UserError
+from storage.frame_cache import FrameCache
 from storage.progress import Progress
 from storage.records import OldLogprobs, Rollout
 from trainer.batch import Group, collate, encode_group, place_of
@@ -40,6 +41,7 @@ class TrainInputs:
 
     adapter: the folder of the LoRA adapter that makes the reference the policy; None without LoRA and in round 0.
     first_step: optimiser steps of all earlier rounds. logs: the folder that trackers write to.
+    cache: of decoded frames.
     """
 
     groups: Sequence[Sequence[Rollout]]
@@ -54,6 +56,7 @@ class TrainInputs:
     first_step: int = 0
     logs: Path | None = None
     adapter: Path | None = None
+    cache: FrameCache | None = None
 
 
 class Training:
@@ -162,7 +165,8 @@ class Training:
         groups = {}
         for done, i in enumerate(positions, start=1):
             rollouts = self.inputs.groups[i]
-            groups[i] = encode_group(rollouts, self.policy, self.processor, self.inputs.locate, self.device)
+            read = (self.inputs.locate, self.device, self.inputs.cache)
+            groups[i] = encode_group(rollouts, self.policy, self.processor, *read)
             self.progress("encode videos", done, len(positions))
         return groups
 

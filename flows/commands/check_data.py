@@ -63,17 +63,17 @@ def _print(found: Checked, settings: RunConfig, console: Console) -> None:
     typer.echo(f"{settings.data.name}: {samples}, {hours:.2f} hours")
     for name, count in sorted(found.oddities.items()):
         typer.echo(f"odd, and kept: {count} {name}")
-    for line in (*found.data.rejected, *found.broken_files, *found.misplaced_spans):
+    for line in (*found.data.rejected, *found.broken_files, *found.misplaced):
         typer.echo(f"wrong: {line}")
 
 
 def _stop_if_wrong(found: Checked, settings: RunConfig) -> None:
-    """UserError for files, spans and, unless they are to be reported, rows: a run would refuse or drop them."""
+    """UserError for files, spans, parts and, unless they are to be reported, rows: a run would refuse or drop them."""
     rows = len(found.data.rejected) if settings.data.on_bad_row == "error" else 0
-    wrong = rows + len(found.broken_files) + len(found.misplaced_spans)
+    wrong = rows + len(found.broken_files) + len(found.misplaced)
     if wrong:
         raise UserError(
-            f"{wrong} wrong: {rows} rows, {len(found.broken_files)} files, {len(found.misplaced_spans)} spans; "
+            f"{wrong} wrong: {rows} rows, {len(found.broken_files)} files, {len(found.misplaced)} spans or parts; "
             "mend what is listed above" + (", or go on without the rows: data.on_bad_row = report" if rows else "")
         )
 

@@ -14,6 +14,7 @@ from flows.alteration_text import alteration_text
 from flows.config import stored_config
 from stages.config import VideoConfig
 from storage.errors import ImageError, VideoError
+from storage.frame_cache import open_cache
 from storage.frames import read_shown
 from storage.query import query
 from storage.records import Alteration, Media
@@ -24,7 +25,9 @@ from storage.schema import from_table
 
 FRAMES, FRAME_HEIGHT, GAP = 8, 72, 3
 SQL = """
-select a.*, struct_pack(s.video_path, s.video_sha256, s.image_path, s.image_sha256) as clean
+select a.*, struct_pack(
+    s.video_path, s.video_sha256, s.image_path, s.image_sha256, s.part_start, s.part_end
+) as clean
 from augmentations a join samples s using (sample_id)
 where a.kind in ('noise', 'mask', 'cue')
 qualify row_number() over (
@@ -62,7 +65,8 @@ def _strip(run: Run, video: VideoConfig, row: dict[str, Any], media: Media, alte
 
 def _picture(run: Run, video: VideoConfig, media: Media, alteration: Alteration) -> str:
     """What the model is shown, frames and image side by side, as a JPEG in a URL."""
-    shown = read_shown(media, partial(local_path, run.files), video.choice, video.max_pixels, alteration)
+    cache = open_cache(run.files, video.cache_gib)
+    shown = read_shown(media, partial(local_path, run.files), video.choice, video.max_pixels, alteration, cache=cache)
     pictures = [] if shown.video is None else list(shown.video.frames)
     pictures = [pictures[i] for i in uniform_indices(len(pictures), FRAMES)]
     pictures += [] if shown.image is None else [shown.image]

@@ -4,6 +4,7 @@
      "problem_type": "multiple_choice", "options": ["salt", "oil"], "split": "train"}
 
 `spans`, in seconds, are the truth of a `temporal_grounding` question, whose answer names the same ones in words.
+`start` and `end`, in seconds, are the part of the video that is shown, if not all is; `spans` then count from `start`.
 Oddities that are counted, and kept: the same option twice, an answer that is the text of two options.
 """
 
@@ -17,9 +18,10 @@ from pydantic import Field
 
 from storage.datasets.collect import Converted, collect
 from storage.datasets.data_root import path_below
-from storage.datasets.fields import Span, Text
+from storage.datasets.fields import Seconds, Span, Text
 from storage.datasets.numbers import in_digits
 from storage.datasets.options import LETTERS, right_letter
+from storage.datasets.parts import check_part
 from storage.datasets.record_files import records
 from storage.datasets.rows import Loaded, OnBadRow, Place, Row, bad, checked
 from storage.records import ProblemType, Sample
@@ -37,6 +39,8 @@ class Record(Row):
     spans: list[Span] = Field(default=[])
     image: Text | None = None
     subtitles: list[Text] = Field(default=[])
+    start: Seconds | None = None
+    end: Seconds | None = None
     split: Literal["train", "validation"] = "train"
 
 
@@ -47,6 +51,9 @@ def read(annotations: Path, video_root: Path, *, on_bad_row: OnBadRow) -> Loaded
         row = checked(Record, values, *place)
         if row.video is None and row.image is None:
             raise bad(*place, "video", None, "a question is about a video, an image or both")
+        if row.video is None and row.start is not None:
+            raise bad(*place, "start", row.start, "a part is one of a video; an image has none")
+        check_part(row.start, row.end, place)
         _check_answer(row, place)
         return _sample(row, video_root, place), []
 
@@ -89,4 +96,6 @@ def _sample(row: Record, root: Path, place: Place) -> Sample:
         split=row.split,
         subtitles=tuple(row.subtitles),
         image_path=None if row.image is None else path_below(root, row.image, place, "image"),
+        part_start=row.start,
+        part_end=row.end,
     )

@@ -169,7 +169,7 @@ def test_forward_passes_keep_the_order_and_their_budget(max_tokens, passes):
 
 def test_a_part_is_the_same_for_engine_trainer_and_altered_file_and_as_a_file_of_its_own(world, tmp_path):
     """The second of two seconds at 4 frames a second."""
-    _, scene, files, config, sample = world
+    _, scene, files, _, sample = world
     part = replace(sample, part_start=1.0, part_end=2.0)
     group, rollout = encoded(world, Alteration(), part.media)
     assert (rollout.media.part, rollout.frame_indices.tolist()) == ((1.0, 2.0), [0, 1, 2, 3])
@@ -188,10 +188,9 @@ def test_a_part_is_the_same_for_engine_trainer_and_altered_file_and_as_a_file_of
         assert len(rollout.frame_indices) == 4
         features.append(altered.visions["video"].features)
     assert torch.equal(*features)
-    rollouts, dropped = roll_out(
-        [Query(part, "original", 0, replace(part.media, part_start=2.0, part_end=3.0))], config, scene
-    )
-    assert rollouts == []
+    outside = replace(part.media, part_start=2.0, part_end=3.0)
+    asked, dropped = to_roll_out([Query(part, "original", 0, outside)], scene)
+    assert asked == []
     assert (dropped[0].sample_id, dropped[0].reason) == (sample.sample_id, "unreadable_video")
     assert "lasts 2.00 s, so its part from 2 s on is empty" in dropped[0].detail
 

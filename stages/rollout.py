@@ -21,6 +21,7 @@ from storage.digest import derive_seed
 from storage.errors import ImageError, VideoError
 from storage.frame_cache import FrameCache
 from storage.frames import Shown, read_shown
+from storage.parallel import in_threads
 from storage.records import Alteration, Dropped, Kind, Media, Pass, Rollout, Sample
 
 STAGE_VERSION = 4
@@ -130,18 +131,24 @@ def answer(asked: Sequence[Asked], sampling: Sampling, scene: Scene) -> list[tup
 
 def read_queries(queries: Sequence[Query], scene: Scene) -> tuple[list[Query], list[Shown], list[Dropped]]:
     """The queries whose files read and still have their recorded bytes, what they show, and the others, each with the
-    reason."""
-    readable, shown, dropped = [], [], []
-    for query in queries:
+    reason. Files are read in threads, for decoders leave Python's lock alone."""
+
+    def read(query: Query) -> Shown | Dropped:
         try:
-            pixels = scene.read(query.media, query.alteration)
+            return scene.read(query.media, query.alteration)
         except (VideoError, ImageError) as error:
             reason = "unreadable_video" if isinstance(error, VideoError) else "unreadable_image"
             name = (scene.run_id, scene.round_index, scene.stage, query.pass_, query.sample.sample_id)
-            dropped.append(Dropped(*name, reason=reason, detail=str(error)))
-            continue
-        readable.append(query)
-        shown.append(pixels)
+            return Dropped(*name, reason=reason, detail=str(error))
+
+    readable, shown, dropped = [], [], []
+    with in_threads(read, queries) as results:
+        for query, result in zip(queries, results, strict=True):
+            if isinstance(result, Dropped):
+                dropped.append(result)
+                continue
+            readable.append(query)
+            shown.append(result)
     return readable, shown, dropped
 
 

@@ -36,7 +36,7 @@ class EngineConfig(Config):
     """Skip compilation and CUDA graphs: right for tiny models, slower for large ones."""
     gpu_memory_utilization: Share = 0.85
     """Share of the GPU's memory that the engine takes while it holds a policy."""
-    cpu_kv_cache_gib: Annotated[int, Field(ge=1)] = 4
+    cpu_kv_cache_gib: Positive = 4
     """Memory for keys and values on a CPU, GiB."""
 
 

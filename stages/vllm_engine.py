@@ -34,7 +34,6 @@ class VllmEngine:
     holds_policy = True
 
     def __init__(self, config: EngineConfig, video: VideoConfig) -> None:
-        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(config.cpu_kv_cache_gib))
         self._config, self._pixels = config, pixel_limits(video.min_pixels, video.max_pixels)
         self._llm: Any = None
         self._forbidden: dict[int, float] = {}
@@ -106,7 +105,11 @@ class VllmEngine:
             # A chunked prefill rewinds a seeded request's generator, which vLLM 0.32 cannot do on a CPU ("CPU Generator
             # does not use offset"): prefill whole prompts, several a step.
             batched = max(self._config.max_model_len, CPU_BATCHED_TOKENS)
-            device: dict[str, Any] = {"enable_chunked_prefill": False, "max_num_batched_tokens": batched}
+            device: dict[str, Any] = {
+                "enable_chunked_prefill": False,
+                "max_num_batched_tokens": batched,
+                "kv_cache_memory_bytes": int(self._config.cpu_kv_cache_gib * 2**30),
+            }
         else:
             device = {"gpu_memory_utilization": self._config.gpu_memory_utilization, "enable_sleep_mode": True}
         return LLM(

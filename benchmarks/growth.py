@@ -2,10 +2,11 @@
 
 python benchmarks/growth.py [--samples N ...] [--rounds R] [--repeats K] [--set K=V] [--json F] [--quick]
 
-The deterministic engine, real videos and real training. Samples: runs of two rounds at each size, the sizes taking
-turns; `slope` is that of log seconds over log samples in the second round (1 is linear, below it a start-up cost is
-spread over more). Rounds: one run of many small rounds; `late / early` is the median of its last fifth over that of its
-first, the very first round left out. Goals of the project: slope at most 1.05, late / early 1.
+The deterministic engine, real videos and real training; every sample is augmented and trained on, so that each has the
+same work to do. Samples: runs of two rounds at each size, the sizes taking turns; `slope` is that of log seconds over
+log samples in the second round (1 is linear, below it a start-up cost is spread over more). Rounds: one run of many
+small rounds; `late / early` is the median of its last fifth over that of its first, the very first round left out.
+Goals of the project: slope at most 1.05, late / early 1.
 """
 
 from __future__ import annotations
@@ -30,12 +31,14 @@ from storage.run import Run
 
 STAGES = "select round_index, stage, seconds from stages where current and stage <> 'evaluate' order by round_index"
 Rows = list[dict[str, Any]]
+EVEN = ["difficulty.scaling=fixed", "curate.equal_rewards=keep", "evaluate.every=1000", "rollout.shard_size=16"]
+SMALL_WINDOW = "difficulty.window_size=8"  # full after two rounds of the long run: a window that fills is more work
 
 
 def run(folder: Path, samples: int, rounds: int, overrides: list[str]) -> Rows:
     """Seconds by round and stage of a run of its own."""
     sizes = [f"rounds={rounds}", f"data.num_train={2 * samples}", f"select.samples_per_round={samples}"]
-    config = load_config("tiny", [*SMALL, *sizes, "evaluate.every=1000", "rollout.shard_size=16", *overrides])
+    config = load_config("tiny", [*SMALL, *sizes, *EVEN, *overrides])
     complete_in_child(folder, config)
     return query(Run.open(str(folder)), STAGES).to_pylist()
 
@@ -60,7 +63,7 @@ def by_samples(work: Path, sizes: list[int], repeats: int, overrides: list[str])
 def by_rounds(work: Path, rounds: int, overrides: list[str]) -> Rows:
     """A row a stage: median seconds of the early and of the late rounds of one run."""
     found = defaultdict(list)
-    for row in run(work / "rounds", 4, rounds, overrides):
+    for row in run(work / "rounds", 4, rounds, [SMALL_WINDOW, *overrides]):
         if row["round_index"] > 0:
             found[row["stage"]].append(row["seconds"])
     fifth = max((rounds - 1) // 5, 1)

@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,7 +55,7 @@ class Manifest:
         """The attempt's folder, relative to the run."""
         return layout.attempt_folder(self.address, self.key, self.number)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Digest of the tables' and files' bytes: two attempts with identical output share it."""
         tables = [{name: part["sha256"] for name, part in shard.items()} for shard in self.shards]

@@ -41,9 +41,10 @@ class Ledger:
                 self._incomplete.setdefault(address, []).append(folder)
 
     def add(self, manifest: Manifest) -> None:
-        """Takes note of an attempt that has just been completed."""
+        """Takes note of an attempt that has just been completed; nothing of an earlier round is made from it."""
         self._complete.setdefault(manifest.address, []).append(manifest)
-        self._memo.clear()
+        this_round = manifest.address.split("/")[0]
+        self._memo = {address: found for address, found in self._memo.items() if address < this_round}
 
     def addresses(self) -> list[str]:
         """Every address that has an attempt, complete or not, in order."""

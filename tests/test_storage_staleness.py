@@ -274,3 +274,21 @@ def test_an_empty_run_has_no_address(tmp_path: Path) -> None:
     assert ledger.manifests() == []
     assert ledger.state(A) == MISSING
     assert ledger.digest("data") is None
+
+
+def test_a_new_attempt_has_no_earlier_round_looked_at_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the hundredth round would cost a hundred times what the first one did."""
+    run, looked_at = open_run(tmp_path), list[str]()
+    is_valid = Ledger._is_valid
+
+    def noted(self: Ledger, manifest: Manifest) -> bool:
+        looked_at.append(manifest.address)
+        return is_valid(self, manifest)
+
+    monkeypatch.setattr(Ledger, "_is_valid", noted)
+    for r in range(4):
+        monkeypatch.setitem(INPUTS, layout.address(r, "a"), [layout.address(r - 1, "a")] if r else ["data"])
+        looked_at.clear()
+        do(run, layout.address(r, "a"))
+        assert run.ledger.state(layout.address(r, "a")) == DONE
+        assert set(looked_at) == {layout.address(r, "a")}

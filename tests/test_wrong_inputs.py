@@ -203,7 +203,7 @@ DATA = [
     Wrong("fewer samples than a round", f"{OWN} --set select.samples_per_round=11", r"select.samples_per_round is 11, but jsonl has 10 training samples: .* ask for fewer, or give more data", make=own(questions())),
     Wrong("nothing to evaluate on", OWN, r"jsonl has no validation sample, .*: give rows of that split, other files in data.validation, or a data.validation_share above 0", make=own(questions()[:10])),
     Wrong("data that another run holds", CHECK, rf".*holds another run \(its data differ\); {IDENTITY}", make=own(questions())),
-    Wrong("data with a broken video", CHECK, r"1 wrong: 0 rows, 1 files, 0 spans; mend what is listed above", make=own([*questions(), questions()[0] | {"sample_id": "odd", "video": "odd.mp4"}])),
+    Wrong("data with a broken video", CHECK, r"1 wrong: 0 rows, 1 files, 0 spans or parts; mend what is listed above", make=own([*questions(), questions()[0] | {"sample_id": "odd", "video": "odd.mp4"}])),
 ]  # fmt: skip
 
 COMMANDS = [

@@ -35,21 +35,25 @@ def two(config, strategy, **changes):
 
 
 def assert_close(found, wanted, checkpoint):
-    """The same steps, rollouts, weights and moments, but for rounding."""
+    """The same steps, rollouts, weights and moments, but for rounding, which AdamW makes into weights after a step."""
     (found_attempt, *found_rows), (attempt, *rows) = found, wanted
     steps, others = ([[getattr(s, name) for name in FIGURES] for s in of[0]] for of in (found_rows, rows))
     assert len(steps) == len(others)
-    for step, other in zip(steps, others, strict=True):
-        assert step == pytest.approx(other, rel=1e-4, abs=1e-4)
+    for i, (step, other) in enumerate(zip(steps, others, strict=True)):
+        assert step == pytest.approx(other, rel=1e-3 if i else 1e-4, abs=1e-4)
     by_rollout = [{(r.step, r.group_id, r.rollout_index): r.policy_logp for r in of[1]} for of in (found_rows, rows)]
-    assert by_rollout[0] == pytest.approx(by_rollout[1], abs=1e-3)
+    assert by_rollout[0] == pytest.approx(by_rollout[1], rel=2e-5, abs=1e-3)
     start, after, other = weights(checkpoint), weights(saved(found_attempt)), weights(saved(attempt))
-    moved = max(float((other[name] - start[name]).abs().max()) for name in start)
-    assert max(float((after[name] - other[name]).abs().max()) for name in start) < 0.01 * moved
+    assert apart(after, other) < 0.02 * apart(other, start)
     states = [torch.load(saved(of, "optimizer") / OPTIMIZER_FILE, weights_only=True) for of in (found_attempt, attempt)]
-    one, another = (state["state"] for state in states)
-    assert one.keys() == another.keys()
-    assert all(torch.allclose(one[i]["exp_avg"], another[i]["exp_avg"], rtol=1e-3, atol=1e-6) for i in one)
+    one, another = ({i: own["exp_avg"] for i, own in state["state"].items()} for state in states)
+    assert apart(one, another) < 0.01 * apart(another, {i: torch.zeros_like(value) for i, value in another.items()})
+
+
+def apart(one, other):
+    """The norm of the difference of all tensors."""
+    assert one.keys() == other.keys()
+    return float(torch.stack([(one[name] - other[name]).norm() for name in one]).norm())
 
 
 def test_killed_under_fsdp2_and_gone_on_under_ddp_it_ends_as_one_process_does(groups, checkpoint, tmp_path):

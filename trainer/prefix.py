@@ -34,7 +34,9 @@ def response_logprobs(model: Any, batch: Batch) -> Tensor:
     # Before the forward pass: a GPU is waited for here, and would have to finish that pass first.
     predictors, tokens = batch.predictors[batch.mask], batch.responses[batch.mask]
     hidden = model.model(**batch.inputs, use_cache=False).last_hidden_state[0]
-    logprobs = token_logprobs(model.lm_head, hidden[predictors], tokens, batch.temperature, batch.forbidden)
+    # Not hidden[predictors]: on a CPU its gradient is summed by threads in any order where responses share a position.
+    states = hidden.index_select(0, predictors)
+    logprobs = token_logprobs(model.lm_head, states, tokens, batch.temperature, batch.forbidden)
     return torch.zeros(batch.mask.shape, device=logprobs.device).masked_scatter(batch.mask, logprobs)
 
 

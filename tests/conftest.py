@@ -69,6 +69,24 @@ def three_rounds(tmp_path_factory, small_config):
     return folder
 
 
+@pytest.fixture(scope="module")
+def groups(checkpoint, tmp_path_factory):
+    """Five groups to train on; see train_round.five_groups."""
+    from train_round import five_groups
+
+    return five_groups(tmp_path_factory.mktemp("shapes"), checkpoint)
+
+
+@pytest.fixture
+def forgetful():
+    """Accelerate keeps the first device and precision of a process for good."""
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
 def call(capture, *arguments):
     """Runs the command in this process: exit code, standard output, standard error."""
     sys.argv = ["deepvideo", *map(str, arguments)]

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from pydantic import ValidationError
 from small_run import fork_server
-from train_round import CONFIG, five_groups, run, saved, weights
+from train_round import CONFIG, run, saved, weights
 
 from storage.errors import UserError
 from storage.files import Files
@@ -23,11 +22,6 @@ from trainer.training import OPTIMIZER_FILE
 
 THREE_BATCHES = CONFIG.model_copy(update={"groups_per_batch": 2, "save_every": 2})  # six steps; the last batch: a group
 FIGURES = ("loss", "policy_loss", "kl", "grad_norm", "rho_mean", "rho_std", "num_groups", "num_tokens")
-
-
-@pytest.fixture(scope="module")
-def groups(checkpoint, tmp_path_factory):
-    return five_groups(tmp_path_factory.mktemp("shapes"), checkpoint)
 
 
 def two(config, strategy, **changes):
@@ -111,14 +105,6 @@ def test_every_way_of_saving_memory(groups, checkpoint, tmp_path, strategy, chan
     one = CONFIG.model_copy(update=changes)
     found = run(tmp_path / "two", groups, checkpoint, two(one, strategy))
     assert_close(found, run(tmp_path / "one", groups, checkpoint, one), checkpoint)
-
-
-@pytest.fixture
-def forgetful():
-    """Accelerate keeps the first precision of a process for good."""
-    AcceleratorState._reset_state()
-    yield
-    AcceleratorState._reset_state()
 
 
 @pytest.mark.slow

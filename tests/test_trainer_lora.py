@@ -9,9 +9,8 @@ import numpy as np
 import peft
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
-from train_round import CONFIG, five_groups, run, saved, weights
+from train_round import CONFIG, run, saved, weights
 from transformers import AutoModelForImageTextToText
 
 import trainer.training
@@ -29,11 +28,6 @@ from trainer.training import Training, TrainInputs
 from trainer.updates import updates
 
 LORA = CONFIG.model_copy(update={"lora": LoraConfig(rank=4, alpha=8), "learning_rate": 1e-3})
-
-
-@pytest.fixture(scope="module")
-def groups(checkpoint, tmp_path_factory):
-    return five_groups(tmp_path_factory.mktemp("shapes"), checkpoint)
 
 
 def quiet(what, done, total, **figures):
@@ -237,14 +231,6 @@ def test_recomputed_activations_give_the_same_steps(groups, checkpoint, config, 
     assert counts == {False: 2, True: 4}  # two updates; with it each computes the layer once more in its backward pass
     assert steps[True] == steps[False]
     assert steps[True][0].grad_norm > 0
-
-
-@pytest.fixture
-def forgetful():
-    """Accelerate keeps the first precision of a process for good."""
-    AcceleratorState._reset_state()
-    yield
-    AcceleratorState._reset_state()
 
 
 @pytest.mark.usefixtures("forgetful")

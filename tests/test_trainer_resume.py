@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from train_round import CONFIG, five_groups, run, saved, weights
+from train_round import CONFIG, run, saved, weights
 
 from storage.files import Files
 from storage.shards import Attempt
@@ -15,11 +15,6 @@ EVERY_TWO = CONFIG.model_copy(update={"groups_per_batch": 2, "save_every": 2})  
 
 class Killed(BaseException):
     pass
-
-
-@pytest.fixture(scope="module")
-def groups(checkpoint, tmp_path_factory):
-    return five_groups(tmp_path_factory.mktemp("shapes"), checkpoint)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from train_round import CONFIG, five_groups, nothing, run, saved, weights
+from train_round import CONFIG, nothing, run, saved, weights
 
 from flows.config import load_config
 from storage.files import Files
@@ -19,11 +19,6 @@ from trainer.policy_loss import effective_beta
 from trainer.probe import measure
 from trainer.replay import replay
 from trainer.training import OPTIMIZER_FILE, Training, TrainInputs
-
-
-@pytest.fixture(scope="module")
-def groups(checkpoint, tmp_path_factory):
-    return five_groups(tmp_path_factory.mktemp("shapes"), checkpoint)
 
 
 @pytest.fixture(scope="module")

@@ -4,28 +4,15 @@ import numpy as np
 import pytest
 import torch
 from accelerate.state import AcceleratorState
-from train_round import CONFIG, five_groups, run, saved, weights
+from train_round import CONFIG, run, saved, weights
 
 from storage.errors import UserError
 from storage.records import OldLogprobs
 from trainer.config import LoraConfig
 
-pytestmark = pytest.mark.gpu
+pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("forgetful")]
 ON_POLICY = {"updates_per_batch": 1}
 """The first step alone of each batch: AdamW divides by the gradient's size and makes rounding into weights."""
-
-
-@pytest.fixture(scope="module")
-def groups(checkpoint, tmp_path_factory):
-    return five_groups(tmp_path_factory.mktemp("shapes"), checkpoint)
-
-
-@pytest.fixture(autouse=True)
-def forgetful():
-    """Accelerate keeps the first device and precision of a process for good."""
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture(scope="module")
